@@ -1,0 +1,34 @@
+/* hash.c: see hash.h. The only file that knows libsodium. */
+#include "core/base/hash.h"
+
+#include <sodium.h>
+
+static unsigned char table_key[crypto_shorthash_KEYBYTES];
+
+_Bool hash_start(void)
+{
+    if (sodium_init() < 0)
+        return 0;
+    randombytes_buf(table_key, sizeof(table_key));
+    return 1;
+}
+
+void hash_key(const void *data, size_t size, uint8_t key[HASH_KEY_SIZE])
+{
+    crypto_generichash(key, HASH_KEY_SIZE, data, size, NULL, 0);
+}
+
+uint64_t hash_table(const void *data, size_t size)
+{
+    union {
+        unsigned char bytes[crypto_shorthash_BYTES];
+        uint64_t number;
+    } out;
+    crypto_shorthash(out.bytes, data, size, table_key);
+    return out.number;
+}
+
+void hash_random(void *memory, size_t size)
+{
+    randombytes_buf(memory, size);
+}

@@ -1,0 +1,145 @@
+/* log.c: see log.h. */
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAITING_MAX (32 * 1024)
+#define LINE_MAX_SIZE 4096
+
+static struct {
+    pthread_mutex_t lock;
+    size_t used;
+    time_t second; /* of `stamp` */
+    char stamp[32];
+    bool to_syslog;
+    bool to_journal;
+    atomic_int lowest;
+    char waiting[WAITING_MAX + LINE_MAX_SIZE + 64];
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .lowest = LOG_LEVEL_INFO};
+
+static const int syslog_level[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+static const char *const level_word[] = {"debug: ", "", "warning: ", "error: "};
+
+/* systemd sets JOURNAL_STREAM to the device and inode of the stream that it reads. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat s;
+    char own[64];
+    if (stream == NULL || fstat(STDERR_FILENO, &s) != 0)
+        return false;
+    snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)s.st_dev, (uintmax_t)s.st_ino);
+    return strcmp(own, stream) == 0;
+}
+
+void log_start(bool to_syslog, enum log_level lowest)
+{
+    state.to_syslog = to_syslog;
+    state.to_journal = !to_syslog && stderr_is_journal();
+    atomic_store(&state.lowest, (int)lowest);
+    if (to_syslog)
+        openlog("mongrey", LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_set_level(enum log_level lowest)
+{
+    atomic_store(&state.lowest, (int)lowest);
+}
+
+bool log_wants(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&state.lowest, memory_order_relaxed);
+}
+
+/* Lock held. A standard error that takes nothing for a second loses the lines: mail goes first. */
+static void flush_locked(void)
+{
+    size_t done = 0;
+    while (done < state.used) {
+        ssize_t n = write(STDERR_FILENO, state.waiting + done, state.used - done);
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+            if (poll(&p, 1, 1000) <= 0)
+                break;
+        } else if (n >= 0 || errno != EINTR) {
+            break;
+        }
+    }
+    state.used = 0;
+}
+
+static void write_prefix(struct writer *w, enum log_level level)
+{
+    if (state.to_journal) {
+        write_format(w, "<%d>", syslog_level[level]);
+        return;
+    }
+    time_t now = time(NULL);
+    if (now != state.second) {
+        struct tm t;
+        localtime_r(&now, &t);
+        strftime(state.stamp, sizeof(state.stamp), "%Y-%m-%d %H:%M:%S", &t);
+        state.second = now;
+    }
+    write_literal(w, state.stamp);
+    write_literal(w, " mongrey[");
+    write_number(w, getpid());
+    write_literal(w, "]: ");
+    write_literal(w, level_word[level]);
+}
+
+void log_line(enum log_level level, struct text line)
+{
+    if (!log_wants(level))
+        return;
+    if (line.size > LINE_MAX_SIZE)
+        line.size = LINE_MAX_SIZE;
+    if (state.to_syslog) {
+        syslog(syslog_level[level], "%s%.*s", level_word[level], (int)line.size, line.data);
+        return;
+    }
+    pthread_mutex_lock(&state.lock);
+    struct writer w = writer_on(state.waiting + state.used, sizeof(state.waiting) - state.used);
+    write_prefix(&w, level);
+    write_text(&w, line);
+    write_literal(&w, "\n");
+    state.used = (size_t)(w.at - state.waiting);
+    if (state.used >= WAITING_MAX || level >= LOG_LEVEL_WARNING)
+        flush_locked();
+    pthread_mutex_unlock(&state.lock);
+}
+
+void log_format(enum log_level level, const char *format, ...)
+{
+    char line[2048];
+    va_list list;
+    if (!log_wants(level))
+        return;
+    va_start(list, format);
+    int length = vsnprintf(line, sizeof(line), format, list);
+    va_end(list);
+    if (length < 0)
+        return;
+    size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
+    log_line(level, (struct text){line, size});
+}
+
+void log_flush(void)
+{
+    pthread_mutex_lock(&state.lock);
+    if (state.used > 0)
+        flush_locked();
+    pthread_mutex_unlock(&state.lock);
+}

@@ -1,0 +1,32 @@
+/*
+ * log.h: one line at a time to standard error, or to syslog(3). Any thread.
+ *
+ * Lines are gathered and written by log_flush(), which the loop calls before it sleeps; warnings
+ * and errors are written at once, and so is everything once 32 KiB wait. A line is never cut into
+ * two writes. What came from the network is escaped by the caller (write_escaped).
+ */
+#ifndef MONGREY_LOG_H
+#define MONGREY_LOG_H
+
+#include <stdbool.h>
+
+#include "core/base/text.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+
+/* Before any thread starts. Where standard error is systemd's journal, lines carry its level prefix
+ * in place of the time. */
+void log_start(bool to_syslog, enum log_level lowest);
+void log_set_level(enum log_level lowest);
+bool log_wants(enum log_level level);
+void log_line(enum log_level level, struct text line);
+void log_format(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void log_flush(void);
+
+#define log_debug(...) log_format(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...) log_format(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warning(...) log_format(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_error(...) log_format(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+#endif
