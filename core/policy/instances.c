@@ -1,0 +1,18 @@
+/* instances.c: see instances.h. */
+#include "core/policy/instances.h"
+
+#include "core/base/hash.h"
+
+bool instances_first(struct instances *instances, struct text instance)
+{
+    if (instance.size == 0)
+        return true;
+    uint64_t hash = hash_table(instance.data, instance.size) | 1;
+    for (size_t i = 0; i < INSTANCES_MAX; i++) {
+        if (instances->seen[i] == hash)
+            return false;
+    }
+    instances->seen[instances->next] = hash;
+    instances->next = (instances->next + 1) % INSTANCES_MAX;
+    return true;
+}

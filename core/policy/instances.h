@@ -1,0 +1,18 @@
+/* instances.h: the messages (`instance`) that already got a header, so that it comes once a message
+ * and not once a recipient. The last 1024; one thread. */
+#ifndef MONGREY_INSTANCES_H
+#define MONGREY_INSTANCES_H
+
+#include "core/base/text.h"
+
+#define INSTANCES_MAX 1024
+
+struct instances {
+    uint64_t seen[INSTANCES_MAX]; /* hashes; 0: none */
+    size_t next;
+};
+
+/* True the first time an instance is met. One that has no name is always met for the first time. */
+bool instances_first(struct instances *instances, struct text instance);
+
+#endif

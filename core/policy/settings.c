@@ -1,0 +1,445 @@
+/* settings.c: where settings come from, and which source wins. See settings.h. */
+#include "core/policy/settings.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/policy/settings_table.h"
+
+const struct setting_row setting_rows[SETTINGS] = {
+#define SETTING(type, member, group, key, environment, fallback, least, most, words, flags, help) \
+    {TYPE_##type, offsetof(struct settings, member),                                              \
+     group,       key,                                                                            \
+     environment, fallback,                                                                       \
+     least,       most,                                                                           \
+     words,       flags,                                                                          \
+     help},
+#include "core/policy/settings.def"
+#undef SETTING
+};
+
+#define WHY_SIZE 320
+
+/* What a load has at hand. */
+struct load {
+    struct settings *settings;
+    const struct settings_sources *sources;
+    struct settings_error *error;
+    const char *name; /* of the file */
+};
+
+static void warn(const struct load *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void warn(const struct load *l, const char *format, ...)
+{
+    char line[512];
+    va_list list;
+    if (l->sources->warn == NULL)
+        return;
+    va_start(list, format);
+    vsnprintf(line, sizeof(line), format, list);
+    va_end(list);
+    l->sources->warn(l->sources->context, line);
+}
+
+const char *settings_key(enum setting which)
+{
+    return setting_rows[which].key;
+}
+
+bool settings_needs_start(enum setting which)
+{
+    return (setting_rows[which].flags & START) != 0;
+}
+
+static const char *variable(const char *const *environ, const char *name)
+{
+    size_t size = strlen(name);
+    for (; environ != NULL && *environ != NULL; environ++) {
+        if (strncmp(*environ, name, size) == 0 && (*environ)[size] == '=')
+            return *environ + size + 1;
+    }
+    return NULL;
+}
+
+static bool set_defaults(struct load *l)
+{
+    char why[WHY_SIZE];
+    for (int i = 0; i < SETTINGS; i++) {
+        if (!setting_set(l->settings, (enum setting)i, text_of(setting_rows[i].fallback), why,
+                         sizeof(why))) {
+            snprintf(l->error->text, sizeof(l->error->text), "default of %s: %s",
+                     setting_rows[i].key, why);
+            return false;
+        }
+        l->settings->source[i] = FROM_DEFAULT;
+    }
+    return true;
+}
+
+/* "NAME=value" of a variable whose name nothing here has, but almost. */
+static void warn_of_unknown_variable(const struct load *l, const char *entry)
+{
+    struct text name = {entry, strcspn(entry, "=")};
+    const char *nearest = NULL;
+    unsigned distance = 3;
+    for (int i = 0; i < SETTINGS; i++) {
+        unsigned d = text_distance(name, text_of(setting_rows[i].environment));
+        if (d == 0)
+            return;
+        if (d < distance) {
+            distance = d;
+            nearest = setting_rows[i].environment;
+        }
+    }
+    if (nearest != NULL)
+        warn(l, "%.*s: no setting has this variable; is %s meant?", (int)name.size, name.data,
+             nearest);
+}
+
+static bool set_from_environment(struct load *l)
+{
+    const char *const *environ = l->sources->environ;
+    char why[WHY_SIZE];
+    for (int i = 0; i < SETTINGS; i++) {
+        const struct setting_row *row = &setting_rows[i];
+        const char *value = variable(environ, row->environment);
+        if (value == NULL)
+            continue;
+        if (row->type == TYPE_NUMBER && strncmp(value, "tcp://", 6) == 0) {
+            warn(l, "%s: a container's link, not a setting; ignored", row->environment);
+            continue;
+        }
+        if (!setting_set(l->settings, (enum setting)i, text_of(value), why, sizeof(why))) {
+            snprintf(l->error->text, sizeof(l->error->text), "%s: %s", row->environment, why);
+            return false;
+        }
+        l->settings->source[i] = FROM_ENVIRONMENT;
+    }
+    for (; environ != NULL && *environ != NULL; environ++) {
+        if (strncmp(*environ, "MONGREY_", 8) == 0)
+            warn_of_unknown_variable(l, *environ);
+    }
+    return true;
+}
+
+static int find_setting(struct text group, struct text key)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        if (text_equal(group, text_of(setting_rows[i].group)) &&
+            text_equal(key, text_of(setting_rows[i].key)))
+            return i;
+    }
+    return -1;
+}
+
+static bool is_group(struct text name)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        if (name.size > 0 && text_equal(name, text_of(setting_rows[i].group)))
+            return true;
+    }
+    return false;
+}
+
+/* "group.key" of the known key that is nearest to what was written, wherever it belongs. */
+static void suggest(struct writer *w, struct text group, struct text key)
+{
+    const struct setting_row *best = NULL;
+    unsigned distance = 64;
+    for (int i = 0; i < SETTINGS; i++) {
+        const struct setting_row *row = &setting_rows[i];
+        unsigned d = 2 * text_distance(key, text_of(row->key));
+        d += text_equal(group, text_of(row->group)) ? 0 : 1;
+        if (d < distance) {
+            distance = d;
+            best = row;
+        }
+    }
+    if (best == NULL || distance > key.size + 2)
+        return;
+    write_format(w, "; the nearest is `%s%s%s`", best->group, best->group[0] != '\0' ? "." : "",
+                 best->key);
+}
+
+static bool fail_at(struct load *l, unsigned line, struct text key, const char *what)
+{
+    struct writer w = writer_on(l->error->text, sizeof(l->error->text));
+    write_format(&w, "%s:%u: ", l->name, line);
+    if (key.size > 0) {
+        write_escaped(&w, key, "", 80);
+        write_literal(&w, ": ");
+    }
+    write_literal(&w, what);
+    writer_end(&w);
+    return false;
+}
+
+static bool fail_unknown(struct load *l, unsigned line, struct text group, struct text key)
+{
+    char what[200];
+    struct writer w = writer_on(what, sizeof(what));
+    write_literal(&w, "there is no such setting");
+    suggest(&w, group, key);
+    writer_end(&w);
+    return fail_at(l, line, key, what);
+}
+
+/* `key:` with nothing behind it, `~` or `null`: left as it was, as 0.4.4's own files have it. */
+static bool is_null(const struct yaml_node *node)
+{
+    return node->type == YAML_SCALAR && !node->quoted &&
+           (node->scalar.size == 0 || text_equal(node->scalar, TEXT("~")) ||
+            text_equal_fold(node->scalar, TEXT("null")));
+}
+
+static bool set_node(struct load *l, struct text group, const struct yaml_node *node)
+{
+    char why[WHY_SIZE] = "";
+    int which = find_setting(group, node->key);
+    bool fine = false;
+    if (which < 0)
+        return fail_unknown(l, node->key_line, group, node->key);
+    if (is_null(node))
+        return true;
+    bool is_list = setting_rows[which].type >= TYPE_LIST;
+    if (node->type == YAML_SCALAR)
+        fine = setting_set(l->settings, (enum setting)which, node->scalar, why, sizeof(why));
+    else if (node->type == YAML_LIST && is_list)
+        fine = setting_set_list(l->settings, (enum setting)which, node, why, sizeof(why));
+    else
+        snprintf(why, sizeof(why), "%s", is_list ? "must be a list" : "must be a single value");
+    if (!fine)
+        return fail_at(l, node->line, node->key, why);
+    l->settings->source[which] = FROM_FILE;
+    l->settings->line[which] = node->line;
+    return true;
+}
+
+static bool set_from_tree(struct load *l, const struct yaml_node *root)
+{
+    if (root == NULL)
+        return true;
+    if (root->type != YAML_MAP)
+        return fail_at(l, root->line, (struct text){NULL, 0}, "must be `key: value` lines");
+    for (const struct yaml_node *n = root->child; n != NULL; n = n->next) {
+        if (!is_group(n->key)) {
+            if (!set_node(l, (struct text){"", 0}, n))
+                return false;
+            continue;
+        }
+        if (is_null(n))
+            continue;
+        if (n->type != YAML_MAP)
+            return fail_at(l, n->line, n->key, "must be a group of `key: value` lines");
+        for (const struct yaml_node *m = n->child; m != NULL; m = m->next) {
+            if (!set_node(l, n->key, m))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool set_from_text(struct load *l, struct text text)
+{
+    struct arena tree = arena_make(8 * YAML_FILE_MAX);
+    struct yaml_node *root;
+    struct yaml_error wrong;
+    bool fine = yaml_parse(&tree, text, &root, &wrong);
+    if (!fine)
+        fail_at(l, wrong.line, (struct text){NULL, 0}, wrong.text);
+    else
+        fine = set_from_tree(l, root);
+    arena_free(&tree);
+    return fine;
+}
+
+/* "key=value" with the group in front or, where only one setting has that key, without. */
+static bool set_from_options(struct load *l)
+{
+    for (const char *const *o = l->sources->options; o != NULL && *o != NULL; o++) {
+        struct text value = text_of(*o);
+        struct text name;
+        struct text group = {"", 0};
+        char why[WHY_SIZE] = "must be key=value";
+        text_split(&value, '=', &name);
+        const char *dot = name.size > 0 ? memchr(name.data, '.', name.size) : NULL;
+        struct text key = name;
+        if (dot != NULL) {
+            group = (struct text){name.data, (size_t)(dot - name.data)};
+            key = (struct text){dot + 1, name.size - group.size - 1};
+        }
+        int which = find_setting(group, key);
+        for (int i = 0; which < 0 && dot == NULL && i < SETTINGS; i++) {
+            /* `host` alone is the listener: the store's `host` needs its group. */
+            if (text_equal(key, text_of(setting_rows[i].key)))
+                which = i;
+        }
+        l->name = "--set";
+        if (value.data != NULL && which < 0) {
+            struct writer w = writer_on(why, sizeof(why));
+            write_literal(&w, "there is no such setting");
+            suggest(&w, group, key);
+            writer_end(&w);
+        }
+        if (value.data == NULL || which < 0 ||
+            !setting_set(l->settings, (enum setting)which, value, why, sizeof(why))) {
+            snprintf(l->error->text, sizeof(l->error->text), "--set %.*s: %s", (int)name.size,
+                     name.data, why);
+            return false;
+        }
+        l->settings->source[which] = FROM_OPTION;
+    }
+    return true;
+}
+
+/* What single values cannot show. The error names the setting that was changed last. */
+static bool check_together(struct load *l)
+{
+    struct settings *s = l->settings;
+    const char *what = NULL;
+    enum setting which = SETTING_greylist_window;
+    if (s->greylist_window <= s->greylist_remaining) {
+        what = "must be longer than greylist_remaining, or no retry can ever pass";
+        if (s->source[SETTING_greylist_remaining] > s->source[which])
+            which = SETTING_greylist_remaining;
+    }
+    for (int64_t mode = s->socket_mode; mode > 0; mode /= 10) {
+        if (mode % 10 > 7) {
+            which = SETTING_socket_mode;
+            what = "is not an octal mode such as 660";
+        }
+    }
+    bool no_url = s->db_url.size == 0 || memchr(s->db_url.data, ':', s->db_url.size) == NULL;
+    if (no_url) {
+        which = SETTING_db_url;
+        what = "must be a URL such as sqlite:////var/lib/mongrey/mongrey.db";
+    }
+    bool cache = text_equal(s->cache_url, TEXT("memory")) ||
+                 text_equal(s->cache_url, TEXT("simple")) || text_equal(s->cache_url, TEXT("none"));
+    if (!cache) {
+        which = SETTING_cache_url;
+        what = "must be memory or none";
+    }
+    if (what == NULL)
+        return true;
+    const struct setting_row *row = &setting_rows[which];
+    if (s->source[which] == FROM_FILE)
+        return fail_at(l, s->line[which], text_of(row->key), what);
+    snprintf(l->error->text, sizeof(l->error->text), "%s: %s",
+             s->source[which] == FROM_ENVIRONMENT ? row->environment : row->key, what);
+    return false;
+}
+
+struct settings *settings_load_text(const struct settings_sources *sources, struct text text,
+                                    const char *name, struct settings_error *error)
+{
+    struct settings *s = calloc(1, sizeof(*s));
+    struct load l = {.settings = s, .sources = sources, .error = error, .name = name};
+    snprintf(error->text, sizeof(error->text), "out of memory");
+    if (s == NULL)
+        return NULL;
+    s->holders = 1;
+    s->arena = arena_make(16 * YAML_FILE_MAX);
+    if (set_defaults(&l) && set_from_environment(&l) &&
+        (text.data == NULL || set_from_text(&l, text))) {
+        if (text.data != NULL)
+            s->file = arena_copy(&s->arena, text_of(name));
+        if (set_from_options(&l)) {
+            l.name = name;
+            if (check_together(&l))
+                return s;
+        }
+    }
+    settings_release(s);
+    return NULL;
+}
+
+static char *read_file(const char *path, size_t *size, const char **why)
+{
+    FILE *f = fopen(path, "re");
+    char *memory = NULL;
+    *why = f == NULL ? strerror(errno) : "is larger than 1 MiB";
+    *size = 0;
+    if (f == NULL)
+        return NULL;
+    memory = malloc(YAML_FILE_MAX + 1);
+    if (memory != NULL)
+        *size = fread(memory, 1, YAML_FILE_MAX + 1, f);
+    bool broken = ferror(f) != 0;
+    if (broken)
+        *why = strerror(errno);
+    fclose(f);
+    if (broken || *size > YAML_FILE_MAX) {
+        free(memory);
+        return NULL;
+    }
+    return memory;
+}
+
+const char *settings_find_file(const char *option, const char *const *environ, char *memory,
+                               size_t size)
+{
+    const char *named = option != NULL ? option : variable(environ, "MONGREY_SERVER_SETTINGS");
+    const char *home = variable(environ, "HOME");
+    if (named != NULL && named[0] != '\0')
+        return named;
+    if (access("/etc/mongrey/server.yml", F_OK) == 0)
+        return "/etc/mongrey/server.yml";
+    int length = home == NULL ? -1 : snprintf(memory, size, "%s/mongrey/server.yml", home);
+    bool fits = length > 0 && (size_t)length < size;
+    return fits && access(memory, F_OK) == 0 ? memory : NULL;
+}
+
+struct settings *settings_load(const struct settings_sources *sources, struct settings_error *error)
+{
+    char place[4096];
+    const char *why;
+    size_t size;
+    const char *path = settings_find_file(sources->file, sources->environ, place, sizeof(place));
+    if (path == NULL)
+        return settings_load_text(sources, (struct text){NULL, 0}, "", error);
+    char *memory = read_file(path, &size, &why);
+    if (memory == NULL) {
+        snprintf(error->text, sizeof(error->text), "%.400s: %s", path, why);
+        return NULL;
+    }
+    struct settings *s = settings_load_text(sources, (struct text){memory, size}, path, error);
+    free(memory);
+    return s;
+}
+
+struct settings *settings_hold(struct settings *settings)
+{
+    settings->holders++;
+    return settings;
+}
+
+void settings_release(struct settings *settings)
+{
+    if (settings == NULL || --settings->holders > 0)
+        return;
+    arena_free(&settings->arena);
+    free(settings);
+}
+
+bool settings_same(const struct settings *a, const struct settings *b, enum setting which)
+{
+    char one[8192];
+    char two[8192];
+    struct writer w = writer_on(one, sizeof(one));
+    struct writer v = writer_on(two, sizeof(two));
+    if (setting_rows[which].type == TYPE_URL) {
+        const struct text *u = (const void *)((const char *)a + setting_rows[which].offset);
+        const struct text *t = (const void *)((const char *)b + setting_rows[which].offset);
+        return text_equal(*u, *t);
+    }
+    setting_write(&w, a, which);
+    setting_write(&v, b, which);
+    return text_equal(writer_text(&w), writer_text(&v));
+}

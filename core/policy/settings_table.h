@@ -1,0 +1,49 @@
+/* settings_table.h: the rows of settings.def, for the files settings_*.c only. */
+#ifndef MONGREY_SETTINGS_TABLE_H
+#define MONGREY_SETTINGS_TABLE_H
+
+#include "core/base/yaml.h"
+#include "core/policy/settings.h"
+
+enum setting_type {
+    TYPE_BOOL,
+    TYPE_NUMBER,
+    TYPE_DURATION,
+    TYPE_SIZE,
+    TYPE_WORD,
+    TYPE_TEXT,
+    TYPE_ACTION,
+    TYPE_URL,
+    TYPE_LIST,
+    TYPE_ENDPOINTS,
+    TYPE_NETWORKS,
+};
+
+enum setting_flags { START = 1u << 0 };
+
+struct setting_row {
+    enum setting_type type;
+    size_t offset; /* in struct settings */
+    const char *group;
+    const char *key;
+    const char *environment;
+    const char *fallback;
+    int64_t least;
+    int64_t most;
+    const char *words;
+    unsigned flags;
+    const char *help;
+};
+
+extern const struct setting_row setting_rows[SETTINGS];
+
+/* Parses one value into its member. False: `why` (of `size` bytes) says what is wrong with it. */
+bool setting_set(struct settings *settings, enum setting which, struct text value, char *why,
+                 size_t size);
+/* The same for a YAML list; only lists take one. */
+bool setting_set_list(struct settings *settings, enum setting which, const struct yaml_node *list,
+                      char *why, size_t size);
+/* The value as it would be written in a file, secrets masked. */
+void setting_write(struct writer *w, const struct settings *settings, enum setting which);
+
+#endif

@@ -1,0 +1,16 @@
+/* private.c: clients in private, loopback and link-local networks are one's own: they pass. */
+#include "filters/table.h"
+
+static enum check_answer ask(struct inquiry *q)
+{
+    if (!q->settings->private_bypass || !addr_is_private(&q->request.client))
+        return CHECK_NEXT;
+    struct writer action = verdict_open(&q->verdict, OUTCOME_PASS, "private");
+    write_literal(&action, "DUNNO private address [");
+    addr_write(&action, &q->request.client);
+    write_literal(&action, "]");
+    verdict_close(&q->verdict, &action);
+    return CHECK_DECIDED;
+}
+
+const struct check check_private = {.name = "private", .ask = ask};

@@ -1,0 +1,12 @@
+/* table.c: the order of the checks (docs/architecture.md has the whole list; those that are still
+ * to come have their place between these). */
+#include "filters/table.h"
+
+const struct check *const checks[] = {
+    &check_private,
+    &check_exclude,
+    /* authenticated, blacklist, policy, relay, outgoing, whitelist, spoofing, directory, rwl,
+     * rbl, spf, helo, dynamic */
+    &check_greylist,
+    NULL,
+};

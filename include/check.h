@@ -1,0 +1,50 @@
+/*
+ * check.h: the check door. What a check sees of a request, and how it answers.
+ *
+ * A check is one file in filters/ and one line in filters/table.c, which is the order in which they
+ * are asked; the first that decides ends it. A check knows nothing of sockets, threads or stores,
+ * and runs on the loop thread: it must not wait. What would have to wait answers CHECK_WAITS and is
+ * resumed with what it waited for.
+ */
+#ifndef MONGREY_CHECK_H
+#define MONGREY_CHECK_H
+
+#include "core/policy/request.h"
+#include "core/policy/settings.h"
+#include "core/policy/verdict.h"
+#include "include/storage.h"
+
+enum check_answer {
+    CHECK_NEXT,    /* nothing to say: ask the next check */
+    CHECK_DECIDED, /* the verdict is set */
+    CHECK_WAITS    /* `sighting` is set: the store is to be told, then resume() is called */
+};
+
+struct instances;
+
+/* A request on its way through the checks. At any moment one thread holds it. */
+struct inquiry {
+    struct request request;
+    struct settings *settings;   /* those in force when it was read */
+    struct instances *instances; /* the messages that already got a header; loop thread */
+    const char *host;            /* this machine's name, for headers */
+    size_t cursor;               /* the check that is asked; only moves forward */
+    struct verdict verdict;
+
+    /* Between CHECK_WAITS and resume(). */
+    struct storage_sighting sighting;
+    enum storage_status status; /* of the call: OK, or why `row` says nothing */
+    struct storage_row row;
+};
+
+struct check {
+    const char *name;
+    enum check_answer (*ask)(struct inquiry *inquiry);
+    /* After CHECK_WAITS: sets the verdict, or answers CHECK_NEXT. Never CHECK_WAITS again. */
+    enum check_answer (*resume)(struct inquiry *inquiry);
+};
+
+/* In their order, ends with NULL. */
+extern const struct check *const checks[];
+
+#endif
