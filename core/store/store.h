@@ -1,0 +1,55 @@
+/*
+ * store.h: the one caller of a storage driver. Opens it, keeps sessions, runs again what certainly
+ * failed, and tells each change of state (here, away) once.
+ */
+#ifndef MONGREY_STORE_H
+#define MONGREY_STORE_H
+
+#include "core/base/text.h"
+#include "include/storage.h"
+
+struct store;
+
+struct store_options {
+    struct text url;         /* MONGREY_DB */
+    struct text driver_path; /* empty: where drivers usually are */
+    uint32_t call_timeout;   /* ms */
+    bool read_only;
+};
+
+/* Loads the driver and reads the URL; nothing is reached yet. NULL: the configuration is bad, and
+ * error->text, which holds no secret, says why. */
+struct store *store_make(const struct store_options *options, struct storage_error *error);
+/* After the last session is gone. */
+void store_free(struct store *store);
+/* Opens the store if it is not open yet. Any thread. UNAVAILABLE and BUSY: try again later. */
+enum storage_status store_open(struct store *store, struct storage_error *error);
+
+const char *store_name(const struct store *store);   /* of the driver */
+const char *store_masked(const struct store *store); /* the URL as it may be shown */
+uint32_t store_writers(const struct store *store);
+uint32_t store_batch(const struct store *store);
+
+/* One thread's way to the store: a session that is made when it is needed and made anew, with
+ * growing pauses, when it died. */
+struct store_line {
+    struct store *store;
+    struct storage_session *session;
+    int64_t retry_at; /* steady ms: not before */
+    int64_t pause;    /* ms */
+};
+
+void store_line_start(struct store_line *line, struct store *store);
+void store_line_end(struct store_line *line);
+
+/* As the driver's calls, on a session of the line's own. BUSY is run again until `deadline` (steady
+ * ms); UNAVAILABLE at once where the store is known to be away. */
+enum storage_status store_observe(struct store_line *line, const struct storage_sighting *sightings,
+                                  size_t count, struct storage_row *rows, int64_t deadline,
+                                  struct storage_error *error);
+enum storage_status store_purge(struct store_line *line, int64_t now, size_t limit, size_t *removed,
+                                struct storage_error *error);
+enum storage_status store_revision(struct store_line *line, uint64_t *revision,
+                                   struct storage_error *error);
+
+#endif

@@ -1,0 +1,199 @@
+/* search.c: a page of records, or of entries. A page begins behind the last record of the one
+ * before (keyset), so that pages stay quick however many there are, and nobody is shown twice. */
+#include <string.h>
+
+#include "drivers/sqlite/records.h"
+
+#define PARAMETERS_MAX 32
+
+/* The values to bind, in the order of their marks (?1, ?2, ...). */
+struct search {
+    struct sql_text sql;
+    const struct storage_query *query;
+    const struct storage_kind *kind;
+    struct storage_value values[PARAMETERS_MAX];
+    int values_count;
+    struct storage_key after_key; /* of an entry */
+    bool entries;
+};
+
+static int parameter(struct search *s, const struct storage_value *value)
+{
+    s->values[s->values_count++] = *value;
+    return s->values_count;
+}
+
+static const char *fault(const struct storage_query *q, const struct storage_kind *kind)
+{
+    if (kind == NULL || q->limit == 0)
+        return "no such kind, or a page of nothing";
+    if (q->order != STORAGE_BY_ID && q->order >= kind->fields_count)
+        return "sorted by no field";
+    if (q->conditions_count > PARAMETERS_MAX - 4)
+        return "too many conditions";
+    for (size_t i = 0; i < q->conditions_count; i++) {
+        const struct storage_condition *c = &q->conditions[i];
+        bool text_only = c->relation == STORAGE_STARTS || c->relation == STORAGE_CONTAINS;
+        if (c->field >= kind->fields_count || c->relation > STORAGE_CONTAINS)
+            return "a condition on no field, or of an unknown kind";
+        if (text_only &&
+            (c->value.type != STORAGE_TEXT || kind->fields[c->field].type != STORAGE_TEXT))
+            return "a text condition on something else";
+    }
+    return NULL;
+}
+
+static void add_condition(struct search *s, const struct storage_condition *c)
+{
+    const char *name = s->kind->fields[c->field].name;
+    int mark = parameter(s, &c->value);
+    switch (c->relation) {
+    case STORAGE_EQ:
+        sql_add(&s->sql, " AND %s IS ?%d", name, mark);
+        break;
+    case STORAGE_LT:
+        sql_add(&s->sql, " AND %s < ?%d", name, mark);
+        break;
+    case STORAGE_GT:
+        sql_add(&s->sql, " AND %s > ?%d", name, mark);
+        break;
+    case STORAGE_STARTS:
+        sql_add(&s->sql, " AND instr(lower(%s), lower(?%d)) = 1", name, mark);
+        break;
+    case STORAGE_CONTAINS:
+        sql_add(&s->sql, " AND instr(lower(%s), lower(?%d)) > 0", name, mark);
+        break;
+    }
+}
+
+/* Behind (after_value, after_id); NULL is lower than everything. The id's mark is always ?1. */
+static void add_after(struct search *s)
+{
+    const struct storage_query *q = s->query;
+    const char *id = s->entries ? "key" : "id";
+    const char *than = q->descending ? "<" : ">";
+    if (q->order == STORAGE_BY_ID) {
+        sql_add(&s->sql, " AND %s %s ?1", id, than);
+        return;
+    }
+    const char *name = s->kind->fields[q->order].name;
+    bool null = q->after_value.type == STORAGE_NULL;
+    if (null) {
+        sql_add(&s->sql, " AND ((%s IS NULL AND %s %s ?1)%s%s%s)", name, id, than,
+                q->descending ? "" : " OR ", q->descending ? "" : name,
+                q->descending ? "" : " IS NOT NULL");
+        return;
+    }
+    int mark = parameter(s, &q->after_value);
+    sql_add(&s->sql, " AND (%s %s ?%d OR (%s = ?%d AND %s %s ?1)", name, than, mark, name, mark, id,
+            than);
+    if (q->descending)
+        sql_add(&s->sql, " OR %s IS NULL", name);
+    sql_add(&s->sql, ")");
+}
+
+static void build(struct search *s)
+{
+    const struct storage_query *q = s->query;
+    const char *id = s->entries ? "key" : "id";
+    const char *direction = q->descending ? "DESC" : "ASC";
+    struct storage_value first = {.type = STORAGE_NULL};
+    parameter(s, &first); /* ?1, bound by hand */
+    sql_add(&s->sql, "SELECT %s", s->entries ? "lower(hex(key)), 0" : "id, version");
+    for (size_t i = 0; i < s->kind->fields_count; i++)
+        sql_add(&s->sql, ", %s", s->kind->fields[i].name);
+    sql_add(&s->sql, " FROM %s WHERE 1", s->kind->name);
+    for (size_t i = 0; i < q->conditions_count; i++)
+        add_condition(s, &q->conditions[i]);
+    if (q->after_id != NULL)
+        add_after(s);
+    sql_add(&s->sql, " ORDER BY ");
+    if (q->order != STORAGE_BY_ID)
+        sql_add(&s->sql, "%s %s, ", s->kind->fields[q->order].name, direction);
+    struct storage_value limit = {.type = STORAGE_INTEGER};
+    limit.integer = q->limit > INT64_MAX ? INT64_MAX : (int64_t)q->limit;
+    sql_add(&s->sql, "%s %s LIMIT ?%d", id, direction, parameter(s, &limit));
+}
+
+static int bind_all(struct search *s, sqlite3_stmt *statement)
+{
+    int code = SQLITE_OK;
+    int used = sqlite3_bind_parameter_count(statement);
+    if (s->query->after_id != NULL && s->entries)
+        code = sqlite3_bind_blob(statement, 1, s->after_key.bytes, STORAGE_KEY_SIZE, SQLITE_STATIC);
+    else if (s->query->after_id != NULL)
+        code = sqlite3_bind_text(statement, 1, s->query->after_id, -1, SQLITE_STATIC);
+    for (int i = 1; code == SQLITE_OK && i < s->values_count && i < used; i++)
+        code = bind_value(statement, i + 1, &s->values[i]);
+    return code;
+}
+
+static void read_value(sqlite3_stmt *statement, int column, enum storage_type type,
+                       struct storage_value *value)
+{
+    memset(value, 0, sizeof(*value));
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return;
+    value->type = type;
+    if (type == STORAGE_TEXT) {
+        value->text.data = (const char *)sqlite3_column_text(statement, column);
+        value->text.size = (size_t)sqlite3_column_bytes(statement, column);
+    } else if (type == STORAGE_REAL) {
+        value->real = sqlite3_column_double(statement, column);
+    } else {
+        value->integer = sqlite3_column_int64(statement, column);
+    }
+}
+
+static int lend_rows(struct search *s, sqlite3_stmt *statement, storage_each *each, void *context)
+{
+    struct storage_value values[STORAGE_FIELDS_MAX];
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        for (size_t i = 0; i < s->kind->fields_count; i++)
+            read_value(statement, (int)i + 2, s->kind->fields[i].type, &values[i]);
+        struct storage_record record = {
+            .id = (const char *)sqlite3_column_text(statement, 0),
+            .version = sqlite3_column_int64(statement, 1),
+            .values = values,
+        };
+        if (!each(context, &record))
+            return SQLITE_DONE;
+    }
+    return code;
+}
+
+static enum storage_status run_search(struct storage_session *session, struct search *s,
+                                      storage_each *each, void *context,
+                                      struct storage_error *error)
+{
+    sqlite3_stmt *statement;
+    build(s);
+    enum storage_status status = sql_prepare(session, &s->sql, &statement, error);
+    if (status != STORAGE_OK)
+        return status;
+    int code = bind_all(s, statement);
+    if (code == SQLITE_OK)
+        code = lend_rows(s, statement, each, context);
+    if (code != SQLITE_DONE)
+        status = sqlite_status(session->sqlite, code, error);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+enum storage_status sqlite_search(struct storage_session *session,
+                                  const struct storage_query *query, storage_each *each,
+                                  void *context, struct storage_error *error)
+{
+    struct search s = {.query = query, .kind = find_kind(session, query->kind)};
+    const char *wrong = fault(query, s.kind);
+    if (wrong == NULL) {
+        s.entries = (s.kind->flags & STORAGE_ENTRIES) != 0;
+        if (s.entries && query->after_id != NULL && !hex_to_key(query->after_id, &s.after_key))
+            wrong = "an entry's id is 32 hex digits";
+    }
+    if (wrong != NULL)
+        return sqlite_refuse(error, STORAGE_INVALID, "%s", wrong);
+    session_enter(session);
+    return session_leave(session, run_search(session, &s, each, context, error));
+}
