@@ -1,0 +1,79 @@
+/* command_check.c: `check`: answers requests written as on a log line, without a server. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/policy/spelled.h"
+#include "core/server/commands.h"
+#include "core/server/exits.h"
+#include "core/server/straight.h"
+
+static bool check_one(struct straight *s, struct text line)
+{
+    char bytes[REQUEST_SIZE_MAX];
+    struct writer w = writer_on(bytes, sizeof(bytes));
+    struct inquiry q;
+    const char *why;
+    if (!spelled_write(line, &w) || !request_parse(writer_text(&w), &q.request, &why)) {
+        log_error("no request in `%.*s`", (int)(line.size > 200 ? 200 : line.size), line.data);
+        return false;
+    }
+    straight_decide(s, &q);
+    fwrite(line.data, 1, line.size, stdout);
+    printf(", mongrey_action=%s\n", q.verdict.action);
+    return true;
+}
+
+static bool check_lines(struct straight *s, FILE *f)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size;
+    bool fine = true;
+    while ((size = getline(&line, &room, f)) >= 0) {
+        struct text t = text_trim((struct text){line, (size_t)size});
+        if (t.size > 0 && t.data[0] != '#')
+            fine = check_one(s, t) && fine;
+    }
+    free(line);
+    return fine && ferror(f) == 0;
+}
+
+static bool check_file(struct straight *s, const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (f == NULL) {
+        log_error("%s: %s", path, strerror(errno));
+        return false;
+    }
+    bool fine = check_lines(s, f);
+    if (f != stdin)
+        fclose(f);
+    return fine;
+}
+
+int command_check(const struct options *options, const struct settings_sources *sources)
+{
+    if ((options->request == NULL) == (options->request_file == NULL)) {
+        fputs("mongrey-server check: give --request or --request-file\n", stderr);
+        return EXIT_WRONG_USE;
+    }
+    struct settings *settings = command_settings(sources);
+    if (settings == NULL)
+        return EXIT_CONFIG;
+    struct straight straight;
+    int status = straight_start(&straight, settings, !options->record);
+    if (status == EXIT_FINE) {
+        bool fine = options->request != NULL
+                        ? check_one(&straight, text_trim(text_of(options->request)))
+                        : check_file(&straight, options->request_file);
+        status = fine ? EXIT_FINE : EXIT_FAILED;
+    }
+    straight_end(&straight);
+    settings_release(settings);
+    if (fflush(stdout) != 0 && status == EXIT_FINE)
+        status = EXIT_FAILED;
+    return status;
+}

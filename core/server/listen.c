@@ -1,0 +1,241 @@
+/* listen.c: binds what `host` names, and accepts. One that cannot be bound stops the start. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/endpoint.h"
+#include "core/base/log.h"
+#include "core/server/server.h"
+
+struct listener {
+    struct listener *next;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } u;
+    bool is_pipe;
+};
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct listener *l = stream->data;
+    struct server *server = stream->loop->data;
+    if (status != 0) {
+        log_error("accept: %s", uv_strerror(status));
+        return;
+    }
+    struct client *c = client_make(server, l->is_pipe);
+    if (c == NULL) {
+        log_error("out of memory for a connection");
+        return;
+    }
+    /* With an error the next reading fails and closes it. */
+    uv_accept(stream, client_stream(c));
+    client_accepted(c);
+}
+
+static struct listener *add(struct server *server, bool is_pipe)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return NULL;
+    l->is_pipe = is_pipe;
+    int code = is_pipe ? uv_pipe_init(&server->loop, &l->u.pipe, 0)
+                       : uv_tcp_init(&server->loop, &l->u.tcp);
+    if (code != 0) {
+        free(l);
+        return NULL;
+    }
+    l->u.handle.data = l;
+    l->next = server->listeners;
+    server->listeners = l;
+    return l;
+}
+
+static bool fail(const char *where, int code)
+{
+    log_error("cannot listen on %s: %s", where, uv_strerror(code));
+    return false;
+}
+
+static void address_name(const struct sockaddr *address, char *name, size_t size)
+{
+    char host[64] = "";
+    bool six = address->sa_family == AF_INET6;
+    in_port_t port = six ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
+                         : ((const struct sockaddr_in *)(const void *)address)->sin_port;
+    uv_ip_name(address, host, sizeof(host));
+    snprintf(name, size, six ? "[%s]:%u" : "%s:%u", host, ntohs(port));
+}
+
+static bool listen_tcp(struct server *server, const struct addrinfo *info)
+{
+    char name[96];
+    struct sockaddr_storage bound;
+    int size = sizeof(bound);
+    struct listener *l = add(server, false);
+    address_name(info->ai_addr, name, sizeof(name));
+    if (l == NULL)
+        return fail(name, UV_ENOMEM);
+    /* IPv6 sockets take IPv6 only, so that 0.0.0.0 and :: can stand side by side. */
+    unsigned flags = info->ai_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0;
+    int code = uv_tcp_bind(&l->u.tcp, info->ai_addr, flags);
+    if (code == 0)
+        code = uv_listen(&l->u.stream, (int)server->boot->backlog, on_connection);
+    if (code != 0)
+        return fail(name, code);
+    if (uv_tcp_getsockname(&l->u.tcp, (struct sockaddr *)&bound, &size) == 0)
+        address_name((struct sockaddr *)&bound, name, sizeof(name));
+    log_info("listening on %s", name);
+    return true;
+}
+
+static bool listen_host(struct server *server, const struct endpoint *e)
+{
+    char host[ENDPOINT_HOST_MAX + 1];
+    char port[8];
+    struct addrinfo *list = NULL;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    snprintf(host, sizeof(host), "%.*s", (int)e->host.size, e->host.data);
+    snprintf(port, sizeof(port), "%d", e->port >= 0 ? e->port : (int)server->boot->port);
+    int code = getaddrinfo(host, port, &hints, &list);
+    if (code != 0) {
+        log_error("cannot listen on %s: %s", host, gai_strerror(code));
+        return false;
+    }
+    bool fine = true;
+    for (const struct addrinfo *i = list; fine && i != NULL; i = i->ai_next)
+        fine = listen_tcp(server, i);
+    freeaddrinfo(list);
+    return fine;
+}
+
+/* A socket that nobody answers on was left behind; one that somebody does is in use. */
+static bool is_left_behind(const char *path)
+{
+    struct stat s;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (lstat(path, &s) != 0 || !S_ISSOCK(s.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int code = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    bool refused = code != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* `user` or `user:group`; a user alone leaves the group as it is. */
+static bool find_owner(struct text owner, uid_t *uid, gid_t *gid)
+{
+    char name[128];
+    struct text rest = owner;
+    struct text user;
+    *uid = (uid_t)-1;
+    *gid = (gid_t)-1;
+    if (!text_split(&rest, ':', &user) || owner.size >= sizeof(name))
+        return false;
+    snprintf(name, sizeof(name), "%.*s", (int)user.size, user.data);
+    const struct passwd *p = getpwnam(name);
+    if (p == NULL)
+        return false;
+    *uid = p->pw_uid;
+    if (rest.data == NULL)
+        return true;
+    snprintf(name, sizeof(name), "%.*s", (int)rest.size, rest.data);
+    const struct group *g = getgrnam(name);
+    if (g == NULL)
+        return false;
+    *gid = g->gr_gid;
+    return true;
+}
+
+static bool settle_socket(const struct server *server, const char *path)
+{
+    const struct settings *s = server->boot;
+    int64_t m = s->socket_mode; /* octal digits */
+    mode_t mode = (mode_t)(m / 100 % 10 * 64 + m / 10 % 10 * 8 + m % 10);
+    uid_t uid;
+    gid_t gid;
+    if (s->socket_owner.size > 0) {
+        if (!find_owner(s->socket_owner, &uid, &gid)) {
+            log_error("socket_owner: there is no such user or group");
+            return false;
+        }
+        if (chown(path, uid, gid) != 0) {
+            log_error("unix:%s: cannot give it to socket_owner: %s", path, strerror(errno));
+            return false;
+        }
+    }
+    if (chmod(path, mode) == 0)
+        return true;
+    log_error("unix:%s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool listen_unix(struct server *server, struct text wanted)
+{
+    char path[ENDPOINT_PATH_MAX + 1];
+    char name[ENDPOINT_PATH_MAX + 8];
+    struct listener *l = add(server, true);
+    snprintf(path, sizeof(path), "%.*s", (int)wanted.size, wanted.data);
+    snprintf(name, sizeof(name), "unix:%s", path);
+    if (l == NULL)
+        return fail(name, UV_ENOMEM);
+    if (is_left_behind(path))
+        unlink(path);
+    mode_t before = umask(0177); /* nobody else until its mode is set */
+    int code = uv_pipe_bind(&l->u.pipe, path);
+    umask(before);
+    if (code == 0)
+        code = uv_listen(&l->u.stream, (int)server->boot->backlog, on_connection);
+    if (code != 0)
+        return fail(name, code);
+    if (!settle_socket(server, path))
+        return false;
+    log_info("listening on %s", name);
+    return true;
+}
+
+bool listen_start(struct server *server)
+{
+    const struct settings_list *hosts = &server->boot->host;
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct endpoint e;
+        const char *why;
+        if (!endpoint_parse(hosts->items[i], &e, &why))
+            return false; /* was parsed before; cannot be */
+        bool fine = e.path.size > 0 ? listen_unix(server, e.path) : listen_host(server, &e);
+        if (!fine)
+            return false;
+    }
+    return true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* libuv removes the files of Unix sockets as it closes them. */
+void listen_stop(struct server *server)
+{
+    while (server->listeners != NULL) {
+        struct listener *l = server->listeners;
+        server->listeners = l->next;
+        uv_close(&l->u.handle, on_closed);
+    }
+}

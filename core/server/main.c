@@ -1,0 +1,59 @@
+/* main.c: introduces the parts to each other: options, settings, log, command. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "core/server/commands.h"
+#include "core/server/exits.h"
+
+extern char **environ;
+
+static const struct {
+    const char *name;
+    int (*run)(const struct options *options, const struct settings_sources *sources);
+} commands[] = {
+    {"start", command_start},
+    {"check", command_check},
+    {"policy", command_policy},
+    {"config", command_config},
+    {"config-install", command_config_install},
+    {"install", command_config_install},
+};
+
+static void warn(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    bool done;
+    if (!options_read(argc, argv, &options, &done))
+        return done ? EXIT_FINE : EXIT_WRONG_USE;
+    bool to_syslog = options.syslog || (options.daemon && !options.console);
+    log_start(to_syslog, LOG_LEVEL_INFO);
+    if (!hash_start()) {
+        log_error("the system gives no random numbers");
+        return EXIT_FAILED;
+    }
+    struct settings_sources sources = {
+        .file = options.settings,
+        .environ = (const char *const *)environ,
+        .options = options.set,
+        .warn = warn,
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(commands[i].name, options.command) == 0) {
+            int status = commands[i].run(&options, &sources);
+            log_flush();
+            return status;
+        }
+    }
+    fprintf(stderr, "mongrey-server: there is no command %s; try: mongrey-server --help\n",
+            options.command);
+    return EXIT_WRONG_USE;
+}

@@ -1,0 +1,158 @@
+/* options.c: see options.h. */
+#include "core/server/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/version.h"
+#include "core/store/loader.h"
+
+enum {
+    OPTION_SETTINGS = 256,
+    OPTION_PID,
+    OPTION_USER,
+    OPTION_REQUEST,
+    OPTION_REQUEST_FILE,
+    OPTION_SET,
+    OPTION_DAEMON,
+    OPTION_CONSOLE,
+    OPTION_SYSLOG,
+    OPTION_QUIET,
+    OPTION_RECORD
+};
+
+static const struct option table[] = {
+    {"settings", required_argument, NULL, OPTION_SETTINGS},
+    {"pid", required_argument, NULL, OPTION_PID},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"request", required_argument, NULL, OPTION_REQUEST},
+    {"request-file", required_argument, NULL, OPTION_REQUEST_FILE},
+    {"set", required_argument, NULL, OPTION_SET},
+    {"daemon", no_argument, NULL, OPTION_DAEMON},
+    {"console", no_argument, NULL, OPTION_CONSOLE},
+    {"syslog", no_argument, NULL, OPTION_SYSLOG},
+    {"quiet", no_argument, NULL, OPTION_QUIET},
+    {"record", no_argument, NULL, OPTION_RECORD},
+    {"debug", no_argument, NULL, 'D'},
+    {"version", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "mongrey-server [options] COMMAND\n"
+    "\n"
+    "  start                 run the policy daemon\n"
+    "  check                 answer --request or --request-file without a server; changes nothing\n"
+    "                        unless --record\n"
+    "  policy                speak the policy protocol on standard input and output (spawn(8))\n"
+    "  config                print the settings in force, and where each came from\n"
+    "  config-install        write a settings file with every setting in it, commented out\n"
+    "                        (also: install)\n"
+    "\n"
+    "  --settings FILE       read this file; else $MONGREY_SERVER_SETTINGS, "
+    "/etc/mongrey/server.yml,\n"
+    "                        ~/mongrey/server.yml; config-install writes it\n"
+    "  --set KEY=VALUE       one setting, before file and environment (may be repeated)\n"
+    "  --pid FILE            write the process id\n"
+    "  --daemon              detach once it listens; logs to syslog unless --console\n"
+    "  --user NAME           run as this user after binding\n"
+    "  --console, --syslog   where to log (default: standard error)\n"
+    "  --quiet               config-install: replace a file without asking\n"
+    "  --request TEXT        \"client_address=192.0.2.1, sender=a@b.example, "
+    "recipient=c@d.example\"\n"
+    "  --request-file FILE   one such request a line; - is standard input\n"
+    "  --record              check: record what it decides, as the server would\n"
+    "  -D, --debug           log more\n"
+    "  -v, --version         version, drivers, libraries\n"
+    "  -h, --help            this\n"
+    "\n"
+    "Exit status: 0 fine, 1 it failed, 2 wrong use, 78 bad configuration.\n";
+
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    puts(line);
+}
+
+static bool add_set(struct options *o, const char *value)
+{
+    size_t count = 0;
+    while (o->set[count] != NULL)
+        count++;
+    if (count == OPTIONS_SET_MAX) {
+        fputs("mongrey-server: too many --set\n", stderr);
+        return false;
+    }
+    o->set[count] = value;
+    return true;
+}
+
+static bool take(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case OPTION_SETTINGS:
+        o->settings = value;
+        return true;
+    case OPTION_PID:
+        o->pid = value;
+        return true;
+    case OPTION_USER:
+        o->user = value;
+        return true;
+    case OPTION_REQUEST:
+        o->request = value;
+        return true;
+    case OPTION_REQUEST_FILE:
+        o->request_file = value;
+        return true;
+    case OPTION_SET:
+        return add_set(o, value);
+    case OPTION_DAEMON:
+        return o->daemon = true;
+    case OPTION_CONSOLE:
+        return o->console = true;
+    case OPTION_SYSLOG:
+        return o->syslog = true;
+    case OPTION_QUIET:
+        return o->quiet = true;
+    case OPTION_RECORD:
+        return o->record = true;
+    case 'D':
+        return add_set(o, "debug=true");
+    default:
+        return false; /* getopt has said what is wrong */
+    }
+}
+
+bool options_read(int argc, char **argv, struct options *o, bool *done)
+{
+    int option;
+    memset(o, 0, sizeof(*o));
+    *done = false;
+    while ((option = getopt_long(argc, argv, "Dvh", table, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            *done = true;
+            return false;
+        }
+        if (option == 'v') {
+            puts("mongrey-" MONGREY_VERSION);
+            loader_list((struct text){NULL, 0}, print_line, NULL);
+            *done = true;
+            return false;
+        }
+        if (!take(o, option, optarg)) {
+            fputs("try: mongrey-server --help\n", stderr);
+            return false;
+        }
+    }
+    if (optind + 1 == argc) {
+        o->command = argv[optind];
+        return true;
+    }
+    fprintf(stderr, "mongrey-server: %s; try: mongrey-server --help\n",
+            optind == argc ? "a command is missing" : "one command at a time");
+    return false;
+}

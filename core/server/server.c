@@ -1,0 +1,322 @@
+/* server.c: the loop: starts everything, keeps time, hears signals, stops everything. */
+#include "core/server/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/version.h"
+#include "core/server/exits.h"
+
+#define SWEEP_INTERVAL 100 /* ms */
+#define REFRESH_EVERY 10   /* sweeps: a change on another host counts within 2 s */
+
+/* --- Timers ---------------------------------------------------------------------------------- */
+
+static void finish_stop(struct server *server);
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    static unsigned sweeps;
+    client_sweep(server);
+    if (server->stopping)
+        finish_stop(server);
+    else if (++sweeps % REFRESH_EVERY == 0)
+        lane_refresh(server->lane);
+}
+
+static void on_tell(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    touches_flush(&server->touches);
+}
+
+/* Where tests turn the clock, background work goes by the latest time that a request brought. */
+static int64_t background_time(const struct server *server)
+{
+    return server->boot->test_clock && server->newest_time > 0 ? server->newest_time : clock_wall();
+}
+
+static void on_purge(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (server->settings->purge_enable)
+        lane_purge(server->lane, background_time(server));
+}
+
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    (void)prepare;
+    log_flush();
+}
+
+static void start_timers(struct server *server)
+{
+    uint64_t purge = (uint64_t)server->settings->purge_interval;
+    uv_timer_start(&server->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    uv_timer_start(&server->tell, on_tell, TOUCHES_INTERVAL, TOUCHES_INTERVAL);
+    uv_timer_start(&server->purge, on_purge, purge, purge);
+}
+
+/* --- The lane's answers ---------------------------------------------------------------------- */
+
+static void wake(void *context)
+{
+    struct server *server = context;
+    uv_async_send(&server->wake);
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct server *server = async->data;
+    uint64_t revision = lane_revision(server->lane);
+    lane_collect(server->lane);
+    if (revision != server->revision && server->cache != NULL)
+        server->cache_driver->clear(server->cache);
+    server->revision = revision;
+}
+
+/* --- Signals --------------------------------------------------------------------------------- */
+
+static void log_counters(struct server *server)
+{
+    const struct counters *c = &server->counters;
+    struct lane_counters l = lane_counters(server->lane);
+    size_t cached = server->cache != NULL ? server->cache_driver->count(server->cache) : 0;
+    log_info("counters: connections=%" PRIu64 " clients=%zu refused=%" PRIu64 " surplus=%" PRIu64
+             " malformed=%" PRIu64 " timeouts=%" PRIu64 " requests=%" PRIu64 " passed=%" PRIu64
+             " greylisted=%" PRIu64 " rejected=%" PRIu64 " cache_hits=%" PRIu64
+             " cache_keys=%zu store_trouble=%" PRIu64 " batches=%" PRIu64 " sightings=%" PRIu64
+             " purged=%" PRIu64,
+             c->connections, server->clients_count, c->refused, c->surplus, c->malformed,
+             c->timeouts, c->requests, c->outcome[OUTCOME_PASS], c->outcome[OUTCOME_GREYLIST],
+             c->outcome[OUTCOME_REJECT], c->cached, cached, c->trouble, l.batches, l.sightings,
+             l.purged);
+}
+
+static void reload(struct server *server)
+{
+    struct settings_error error;
+    struct settings *fresh = settings_load(server->sources, &error);
+    if (fresh == NULL) {
+        log_error("settings not reloaded, the old ones stay: %s", error.text);
+        return;
+    }
+    for (int i = 0; i < SETTINGS; i++) {
+        enum setting which = (enum setting)i;
+        if (settings_needs_start(which) && !settings_same(server->boot, fresh, which))
+            log_warning("settings: a new %s counts from the next start", settings_key(which));
+    }
+    settings_release(server->settings);
+    server->settings = fresh;
+    log_set_level(fresh->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    start_timers(server);
+    log_info("settings reloaded");
+}
+
+static void begin_stop(struct server *server)
+{
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    server->stop_by = clock_steady() + server->settings->request_timeout + 1000;
+    log_info("stopping: %zu requests under way", server->kept_count);
+    listen_stop(server);
+    client_stop_all(server);
+    touches_flush(&server->touches);
+    finish_stop(server);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    if (number == SIGHUP)
+        reload(server);
+    else if (number == SIGUSR1)
+        log_counters(server);
+    else
+        begin_stop(server);
+}
+
+/* --- Start and stop -------------------------------------------------------------------------- */
+
+static void start_handles(struct server *server)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    uv_loop_t *loop = &server->loop;
+    uv_async_init(loop, &server->wake, on_wake);
+    uv_timer_init(loop, &server->sweep);
+    uv_timer_init(loop, &server->tell);
+    uv_timer_init(loop, &server->purge);
+    uv_prepare_init(loop, &server->before_sleep);
+    server->wake.data = server;
+    server->sweep.data = server;
+    server->tell.data = server;
+    server->purge.data = server;
+    uv_prepare_start(&server->before_sleep, on_before_sleep);
+    for (size_t i = 0; i < 4; i++) {
+        uv_signal_init(loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* All requests are answered, or their time is up: ends the loop. */
+static void finish_stop(struct server *server)
+{
+    bool late = clock_steady() >= server->stop_by;
+    bool told = server->touches.on_their_way == 0;
+    bool alone = server->clients[CLIENT_WAITING].first == NULL &&
+                 server->clients[CLIENT_WRITING].first == NULL;
+    if ((alone && told && server->kept_count == 0) || late)
+        uv_stop(&server->loop);
+    if (late && server->kept_count > 0)
+        log_warning("stopping: the store still owes %zu answers", server->kept_count);
+}
+
+/* As many descriptors as connections may come, and some for all else. */
+static void raise_descriptors(const struct settings *s)
+{
+    struct rlimit limit;
+    rlim_t most = (rlim_t)s->max_clients;
+    rlim_t wanted = most + most / 4 + 64 + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (limit.rlim_cur < wanted)
+        log_warning("max_clients %lld needs %llu descriptors; the system gives %llu",
+                    (long long)s->max_clients, (unsigned long long)wanted,
+                    (unsigned long long)limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* What an administrator must mend ends the start; what may mend itself does not. */
+static int open_store(struct server *server)
+{
+    struct storage_error error = {0, ""};
+    struct store_options options = {
+        .url = server->boot->db_url,
+        .driver_path = server->boot->driver_path,
+        .call_timeout = 2000,
+    };
+    server->store = store_make(&options, &error);
+    if (server->store == NULL) {
+        log_error("%s", error.text);
+        return EXIT_CONFIG;
+    }
+    switch (store_open(server->store, &error)) {
+    case STORAGE_OK:
+        log_info("store %s, driver %s", store_masked(server->store), store_name(server->store));
+        return EXIT_FINE;
+    case STORAGE_INVALID:
+    case STORAGE_SCHEMA:
+    case STORAGE_DENIED:
+        log_error("store %s: %s", store_masked(server->store), error.text);
+        return EXIT_CONFIG;
+    default:
+        log_error("store %s: %s; answering by db_trouble until it is there",
+                  store_masked(server->store), error.text);
+        return EXIT_FINE;
+    }
+}
+
+static void open_cache(struct server *server)
+{
+    server->cache_driver = &cache_memory;
+    if (!text_equal(server->boot->cache_url, TEXT("none")))
+        server->cache = cache_memory.open((size_t)server->boot->cache_size);
+    server->touches.driver = server->cache_driver;
+    server->touches.cache = server->cache;
+}
+
+static int start(struct server *server, const struct server_hooks *hooks)
+{
+    struct lane_calls calls = {.wake = wake, .context = server};
+    if (server->boot->test_clock)
+        log_warning("test_clock is on: whoever may ask may turn the clock; never use it for mail");
+    raise_descriptors(server->boot);
+    start_handles(server);
+    if (!listen_start(server))
+        return EXIT_FAILED;
+    if (!hooks->bound(hooks->context))
+        return EXIT_FAILED;
+    int status = open_store(server);
+    if (status != EXIT_FINE)
+        return status;
+    open_cache(server);
+    server->lane = lane_start(server->store, &calls);
+    server->touches.lane = server->lane;
+    if (server->lane == NULL) {
+        log_error("cannot start the storage threads");
+        return EXIT_FAILED;
+    }
+    start_timers(server);
+    lane_refresh(server->lane);
+    return hooks->started(hooks->context) ? EXIT_FINE : EXIT_FAILED;
+}
+
+static void stop(struct server *server)
+{
+    listen_stop(server);
+    if (server->lane != NULL) {
+        lane_stop(server->lane);
+        lane_collect(server->lane);
+    }
+    for (int state = 0; state < CLIENT_CLOSED; state++) {
+        for (struct client *c; (c = server->clients[state].first) != NULL;)
+            client_cut(c);
+    }
+    uv_walk(&server->loop, close_handle, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+    lane_free(server->lane);
+    server->cache_driver = &cache_memory;
+    server->cache_driver->close(server->cache);
+    store_free(server->store);
+}
+
+int server_run(struct settings *settings, const struct settings_sources *sources,
+               const struct server_hooks *hooks)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (server == NULL || uv_loop_init(&server->loop) != 0) {
+        log_error("cannot make the event loop");
+        free(server);
+        return EXIT_FAILED;
+    }
+    server->loop.data = server;
+    server->boot = settings_hold(settings);
+    server->settings = settings_hold(settings);
+    server->sources = sources;
+    server->out = writer_on(server->out_memory, OUT_SIZE);
+    id_start(&server->ids);
+    if (gethostname(server->host, sizeof(server->host) - 1) != 0)
+        memcpy(server->host, "localhost", sizeof("localhost"));
+    signal(SIGPIPE, SIG_IGN);
+    log_info("mongrey-%s starting", MONGREY_VERSION);
+    int status = start(server, hooks);
+    if (status == EXIT_FINE)
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    stop(server);
+    if (status == EXIT_FINE)
+        log_info("stopped");
+    log_flush();
+    settings_release(server->settings);
+    settings_release(server->boot);
+    free(server);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* straight.h: deciding one request after the other in one thread, without loop or cache: for
+ * `check` and `policy`. */
+#ifndef MONGREY_STRAIGHT_H
+#define MONGREY_STRAIGHT_H
+
+#include "core/policy/instances.h"
+#include "core/store/store.h"
+#include "include/check.h"
+
+struct straight {
+    struct settings *settings;
+    struct store *store;
+    struct store_line line;
+    struct instances instances;
+    struct id_maker ids;
+    char host[256];
+    bool look; /* change nothing */
+};
+
+/* Opens the store. Returns an exit status; what is wrong was logged. The settings stay the
+ * caller's. */
+int straight_start(struct straight *straight, struct settings *settings, bool look);
+void straight_end(struct straight *straight);
+/* Decides a parsed request, which is prepared here; gives the verdict its id. */
+void straight_decide(struct straight *straight, struct inquiry *inquiry);
+
+#endif

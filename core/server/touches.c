@@ -1,0 +1,86 @@
+/* touches.c: see touches.h. */
+#include "core/server/touches.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/hash.h"
+
+#define TELL_TIMEOUT 4000
+
+struct touch {
+    struct lane_item item; /* first: finish() gets it */
+    struct touches *owner;
+};
+
+static size_t place(const struct touches *t, const struct storage_key *key)
+{
+    size_t mask = 2 * TOUCHES_MAX - 1;
+    size_t i = hash_table(key->bytes, STORAGE_KEY_SIZE) & mask;
+    while (t->table[i] != NULL &&
+           memcmp(t->table[i]->item.sighting.key.bytes, key->bytes, STORAGE_KEY_SIZE) != 0)
+        i = (i + 1) & mask;
+    return i;
+}
+
+static void finish(struct lane_item *item)
+{
+    struct touch *touch = (struct touch *)item;
+    struct touches *t = touch->owner;
+    const uint8_t *key = item->sighting.key.bytes;
+    t->on_their_way--;
+    if (t->cache != NULL && item->status == STORAGE_OK) {
+        /* A row that is gone was forgotten on purpose, or expired: it is not known any more. */
+        if (item->row.status == STORAGE_OK)
+            t->driver->put(t->cache, key, item->row.expires);
+        else
+            t->driver->forget(t->cache, key);
+    }
+    free(touch);
+}
+
+void touches_note(struct touches *t, const struct storage_sighting *grey)
+{
+    size_t i = place(t, &grey->key);
+    struct touch *touch = t->table[i];
+    if (touch != NULL) {
+        touch->item.sighting.count++;
+        if (grey->now > touch->item.sighting.now)
+            touch->item.sighting.now = grey->now;
+        return;
+    }
+    touch = calloc(1, sizeof(*touch));
+    if (touch == NULL)
+        return; /* a pass less in the statistics */
+    touch->owner = t;
+    touch->item.finish = finish;
+    touch->item.sighting = (struct storage_sighting){
+        .op = STORAGE_TOUCH,
+        .key = grey->key,
+        .count = 1,
+        .now = grey->now,
+        .keep = grey->keep,
+    };
+    t->table[i] = touch;
+    if (++t->count >= TOUCHES_MAX)
+        touches_flush(t);
+}
+
+void touches_flush(struct touches *t)
+{
+    if (t->count == 0)
+        return;
+    for (size_t i = 0; i < 2 * TOUCHES_MAX; i++) {
+        struct touch *touch = t->table[i];
+        if (touch == NULL)
+            continue;
+        t->table[i] = NULL;
+        touch->item.deadline = clock_steady() + TELL_TIMEOUT;
+        if (lane_submit(t->lane, &touch->item, false))
+            t->on_their_way++;
+        else
+            free(touch); /* the store is far behind: counters give way to mail */
+    }
+    t->count = 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * touches.h: passes that were answered from the cache, on their way to the store: counted up here
+ * and told to it every two seconds, once a key, by sightings that nobody waits for. Loop thread.
+ */
+#ifndef MONGREY_TOUCHES_H
+#define MONGREY_TOUCHES_H
+
+#include "core/server/lane.h"
+#include "include/cache.h"
+
+#define TOUCHES_MAX 16384     /* keys; then they are told at once */
+#define TOUCHES_INTERVAL 2000 /* ms */
+
+struct touch;
+
+struct touches {
+    struct lane *lane;
+    const struct cache_driver *driver;
+    struct cache *cache;
+    size_t count;
+    size_t on_their_way;
+    struct touch *table[2 * TOUCHES_MAX];
+};
+
+/* A pass of the GREY sighting's key. */
+void touches_note(struct touches *touches, const struct storage_sighting *grey);
+void touches_flush(struct touches *touches);
+
+#endif
