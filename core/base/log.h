@@ -1,7 +1,7 @@
 /*
  * log.h: one line at a time to standard error, or to syslog(3). Any thread.
  *
- * Lines are gathered and written by log_flush(), which the loop calls before it sleeps; warnings
+ * Lines are gathered and written by log_flush(), which the loop calls ten times a second; warnings
  * and errors are written at once, and so is everything once 32 KiB wait. A line is never cut into
  * two writes. What came from the network is escaped by the caller (write_escaped).
  */

@@ -172,38 +172,77 @@ static bool is_printable(uint32_t c)
     return c < 0xe0000 || c > 0xe0fff;
 }
 
-void write_escaped(struct writer *w, struct text t, const char *also, size_t limit)
+/* The ASCII characters that stand for themselves, a bit each. */
+struct plain {
+    uint64_t bits[2];
+};
+
+static struct plain plain_but(const char *also)
+{
+    struct plain p = {{UINT64_MAX << 32, UINT64_MAX >> 1}}; /* 0x20 to 0x7e */
+    p.bits[1] &= ~(UINT64_C(1) << ('\\' - 64));
+    for (; *also != '\0'; also++)
+        p.bits[(unsigned char)*also >> 6 & 1] &= ~(UINT64_C(1) << (*also & 63));
+    return p;
+}
+
+static size_t plain_run(const struct plain *p, struct text t, size_t at)
+{
+    size_t i = at;
+    while (i < t.size && (unsigned char)t.data[i] < 0x80 &&
+           (p->bits[(unsigned char)t.data[i] >> 6] >> (t.data[i] & 63) & 1) != 0)
+        i++;
+    return i - at;
+}
+
+/* What one character, or stray byte, becomes; *length is how much of the text it was. */
+static size_t escape(struct text t, size_t at, char piece[16], size_t *length)
 {
     static const char hex[] = "0123456789abcdef";
+    size_t size = 0;
+    uint32_t code = 0;
+    *length = text_utf8(t.data + at, t.size - at, &code);
+    if (*length > 1 && is_printable(code)) {
+        memcpy(piece, t.data + at, *length);
+        return *length;
+    }
+    if (code == '\\') {
+        memcpy(piece, "\\\\", 2);
+        return 2;
+    }
+    *length = *length == 0 ? 1 : *length;
+    for (size_t k = 0; k < *length; k++) {
+        unsigned char byte = (unsigned char)t.data[at + k];
+        piece[size++] = '\\';
+        piece[size++] = 'x';
+        piece[size++] = hex[byte >> 4];
+        piece[size++] = hex[byte & 15];
+    }
+    return size;
+}
+
+void write_escaped(struct writer *w, struct text t, const char *also, size_t limit)
+{
+    struct plain plain = plain_but(also);
     size_t written = 0;
     for (size_t i = 0; i < t.size;) {
         char piece[16];
-        size_t size = 0;
-        uint32_t code = 0;
-        size_t length = text_utf8(t.data + i, t.size - i, &code);
-        bool plain =
-            length > 0 && is_printable(code) && (code >= 0x80 || strchr(also, (char)code) == NULL);
-        if (code == '\\') {
-            piece[size++] = '\\';
-            piece[size++] = '\\';
-        } else if (plain) {
-            memcpy(piece, t.data + i, length);
-            size = length;
-        } else {
-            length = length == 0 ? 1 : length;
-            for (size_t k = 0; k < length; k++) {
-                unsigned char byte = (unsigned char)t.data[i + k];
-                piece[size++] = '\\';
-                piece[size++] = 'x';
-                piece[size++] = hex[byte >> 4];
-                piece[size++] = hex[byte & 15];
-            }
-        }
-        if (written + size > limit || size > (size_t)(w->end - w->at)) {
-            w->full = w->full || written + size <= limit;
+        size_t run = plain_run(&plain, t, i);
+        size_t size = run;
+        size_t length = run;
+        if (run == 0)
+            size = escape(t, i, piece, &length);
+        else if (size > limit - written)
+            size = length = limit - written;
+        if (size == 0 || size > limit - written)
+            return;
+        if (size > (size_t)(w->end - w->at)) {
+            w->full = true;
+            if (run > 0) /* as much of it as fits */
+                write_bytes(w, t.data + i, size);
             return;
         }
-        write_bytes(w, piece, size);
+        write_bytes(w, run > 0 ? t.data + i : piece, size);
         written += size;
         i += length;
     }

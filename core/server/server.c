@@ -26,6 +26,7 @@ static void on_sweep(uv_timer_t *timer)
     struct server *server = timer->data;
     static unsigned sweeps;
     client_sweep(server);
+    log_flush();
     if (server->stopping)
         finish_stop(server);
     else if (++sweeps % REFRESH_EVERY == 0)
@@ -49,12 +50,6 @@ static void on_purge(uv_timer_t *timer)
     struct server *server = timer->data;
     if (server->settings->purge_enable)
         lane_purge(server->lane, background_time(server));
-}
-
-static void on_before_sleep(uv_prepare_t *prepare)
-{
-    (void)prepare;
-    log_flush();
 }
 
 static void start_timers(struct server *server)
@@ -155,12 +150,10 @@ static void start_handles(struct server *server)
     uv_timer_init(loop, &server->sweep);
     uv_timer_init(loop, &server->tell);
     uv_timer_init(loop, &server->purge);
-    uv_prepare_init(loop, &server->before_sleep);
     server->wake.data = server;
     server->sweep.data = server;
     server->tell.data = server;
     server->purge.data = server;
-    uv_prepare_start(&server->before_sleep, on_before_sleep);
     for (size_t i = 0; i < 4; i++) {
         uv_signal_init(loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -265,6 +258,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
         return EXIT_FAILED;
     }
     start_timers(server);
+    log_flush();
     lane_refresh(server->lane);
     return hooks->started(hooks->context) ? EXIT_FINE : EXIT_FAILED;
 }

@@ -78,7 +78,6 @@ struct server {
     uv_timer_t sweep;
     uv_timer_t tell;
     uv_timer_t purge;
-    uv_prepare_t before_sleep;
     uv_signal_t signals[4];
 
     char read_memory[READ_SIZE];
