@@ -4,7 +4,7 @@
  * This is the whole contract: the core includes no database's header, and a driver includes nothing
  * of the core but this file, which compiles alone. A driver is told what happened in the trade's
  * own words ("this key was seen now"), not in SQL, and answers with facts; what they mean is
- * decided in the core. docs/writing-a-driver.md is the tutorial, tests/conformance/ the proof: it
+ * decided in the core. tests/drivers/memory/ is the plain example, tests/conformance/ the proof: it
  * runs against any driver and URL.
  *
  * Loading. A driver NAME exports one symbol, `storage_driver_NAME`, a constant struct
@@ -32,21 +32,30 @@
 
 #define STORAGE_ABI 1u
 
-#define STORAGE_KEY_SIZE 16  /* bytes of a key: a hash made by the core, the same in every store */
-#define STORAGE_ALTERNATES 3 /* weaker keys that one sighting may look under */
-#define STORAGE_EXEMPTIONS 2 /* counters that may spare a sighting its row */
-#define STORAGE_MARKS 4      /* different marks that a PAIR row keeps */
+#define STORAGE_KEY_SIZE 16   /* bytes of a key: a hash made by the core, the same in every store */
+#define STORAGE_ALTERNATES 3  /* weaker keys that one sighting may look under */
+#define STORAGE_EXEMPTIONS 2  /* counters that may spare a sighting its row */
+#define STORAGE_ON_PASS 4     /* counters that a first pass moves */
+#define STORAGE_MARKS 4       /* different marks that a PAIR row keeps */
+#define STORAGE_CONDITIONS 16 /* of one search */
 #define STORAGE_BATCH_MAX 1024                      /* sightings in one observe() */
 #define STORAGE_TEXT_MAX 255                        /* bytes of a text in a reading */
 #define STORAGE_ID_MAX 40                           /* bytes of a record's id */
+#define STORAGE_VALUE_MAX 65536                     /* bytes of a text in a record */
+#define STORAGE_INDEXED_MAX 700                     /* the same, of a UNIQUE or INDEXED field */
 #define STORAGE_DURATION_MAX INT64_C(3155760000000) /* a hundred years */
 
-/* What the caller is to do next. */
+/*
+ * What the caller is to do next. One bad sighting or change may fail its whole batch.
+ * Doing an UNCERTAIN call again does little harm for GREY, TOUCH and LEARN (a try or pass too many)
+ * and none for MERGE; it is wrong for COUNT and TAKE.
+ */
 enum storage_status {
     STORAGE_OK = 0,
     STORAGE_NOT_FOUND, /* there is no such row or record; nothing was changed */
-    STORAGE_CONFLICT,  /* a record's version or a unique field stands against it; nothing changed */
-    STORAGE_BUSY,      /* certainly not done; the same call may work now (deadlock, lock) */
+    STORAGE_CONFLICT,  /* a record has another version; nothing was changed */
+    STORAGE_EXISTS, /* a record with this value of a unique field is there; nothing was changed */
+    STORAGE_BUSY,   /* certainly not done; the same call may work now (deadlock, lock) */
     STORAGE_UNAVAILABLE, /* certainly not done, and this session is dead: detach it, attach anew */
     STORAGE_UNCERTAIN,   /* may or may not have been done; never done again silently */
     STORAGE_INVALID,     /* the call's arguments; trying again does not help */
@@ -109,7 +118,11 @@ enum storage_kind_flags {
     STORAGE_QUIET = 1u << 1,   /* a change does not move the revision */
 };
 
-/* A kind of record. A driver makes and widens a table from it; a field once there is never dropped.
+/*
+ * A kind of record. A driver makes and widens a table from it; a field once there is never dropped.
+ * The ENTRIES kind has no table of its own and names some of first_seen, last_seen, expires (TIME),
+ * waited, tries, passes (INTEGER) and the texts of struct storage_reading; it shows rows that have
+ * expired too, until they are purged.
  */
 struct storage_kind {
     const char *name; /* [a-z][a-z0-9_]* */
@@ -127,9 +140,10 @@ struct storage_host {
     const struct storage_kind *kinds;
     size_t kinds_count;
     uint32_t connect_timeout; /* ms; a driver keeps both by its library's own means */
-    uint32_t call_timeout;    /* ms; no call takes longer than the two together */
-    bool read_only;           /* make, upgrade and write nothing; a store that is not there is
-                                 UNAVAILABLE, an observe() that would write is DENIED */
+    uint32_t call_timeout; /* ms; no call takes longer than the two together, if need be by giving
+                              the connection up (but for what the system's resolver takes) */
+    bool read_only;        /* make, upgrade and write nothing; a store that is not there is
+                              UNAVAILABLE, an observe() that would write is DENIED */
     void (*log)(void *context, enum storage_level level, const char *text);
     void *log_context;
 };
@@ -142,22 +156,25 @@ struct storage_key {
 
 /*
  * What may be seen. A row whose `expires` is not later than `now` counts as absent everywhere.
- * Wherever GREY, TOUCH or LEARN write an entry: first_seen = min(first_seen, now), last_seen =
- * max(last_seen, now); a clock that was set back makes nobody wait for longer than the step.
+ * GREY, TOUCH and LEARN first of all take first_seen = min(first_seen, now) and last_seen =
+ * max(last_seen, now): a clock that was set back makes nobody wait for longer than the step.
  * "slides" means: expires = now + keep + keep/64, but left alone while expires >= now + keep
  * (rewriting an index at each pass would cost more than all the rest).
  */
 enum storage_op {
     /*
-     * GREY. Of the key's row and those of its alternates, the best live one is taken (passed before
-     * not passed, then the earliest first_seen, then the order given), changed as below and written
-     * under the key; the alternates' rows are left as they are.
-     *   absent                                first_seen = now, tries = count, expires = now +
-     * window passes = 0, now - first_seen < delay  tries + count passes = 0, now - first_seen >=
-     * delay passes = count, waited = now - first_seen, slides; the sightings of `on_pass` are done
-     * in the same transaction passes > 0                            passes + count, slides But
-     * where a row of `exemption` is live and its count reaches at_least, that row alone slides (by
-     * the exemption's keep) and answers, with `exempt` set; nothing is written under the key.
+     * GREY. The key's own row, where it is live and has passed; else, of it and those of its
+     * alternates, the best live one (passed before not passed, then the earliest first_seen, then
+     * the order given): changed as below and written under the key. The alternates' rows are left
+     * as they are; a view of them from before or after the batch's other sightings will do.
+     *   absent                                first_seen = now, tries = count, expires = now + window
+     *   passes = 0, now - first_seen < delay  tries + count
+     *   passes = 0, now - first_seen >= delay passes = count, waited = now - first_seen, slides;
+     *                                         the sightings of `on_pass` are done in the same
+     *                                         transaction
+     *   passes > 0                            passes + count, slides
+     * But where a row of `exemption` is live and its count reaches at_least, that row alone slides
+     * (by the exemption's keep) and answers, with `exempt` set; nothing is written under the key.
      */
     STORAGE_GREY = 1,
     /* TOUCH. A live row that has passed: passes + count, slides. Else NOT_FOUND: a pass that was
@@ -167,28 +184,35 @@ enum storage_op {
      * waited stays; slides. */
     STORAGE_LEARN,
     /* MERGE. What another store or a journal knew (`merge`): the earliest first_seen and the latest
-     * last_seen, expires and waited hold, tries and passes are added. Where this origin and
-     * position or a later position of it was merged into this row before, nothing is changed. */
+     * last_seen, expires and waited hold, tries and passes are added; a row that it makes keeps the
+     * reading. NOT_FOUND, and nothing is changed, where merge->expires <= now, or where this
+     * origin's position or a later one was merged into this live row before (of the last 8 origins
+     * at least; an origin's positions come in rising order). Of the answer only the status counts. */
     STORAGE_MERGE,
-    /* COUNT. A counter: absent, count = `count`, first_seen = now; else count + `count` if
-     * now - last_seen >= min_gap, and then last_seen = now; slides either way. With `count` 0 it
-     * only looks: OK or NOT_FOUND, and nothing is changed. */
+    /* COUNT. A counter: absent, count = `count`, first_seen = last_seen = now; else count + `count`
+     * if min_gap is 0 or now - last_seen >= min_gap, and then last_seen = now; slides either way.
+     * With `count` 0 it only looks: OK or NOT_FOUND, and nothing is changed. */
     STORAGE_COUNT,
     /* PAIR. A counter of different things: `mark` is added, and last_seen = now, if the row is
-     * absent, or holds fewer than STORAGE_MARKS marks, not this one, and now - last_seen >=
-     * min_gap. count is the number of marks. A new row has expires = now + window where window is
-     * not 0; with window 0 it slides. */
+     * absent, or holds fewer than STORAGE_MARKS marks, not this one, and min_gap is 0 or
+     * now - last_seen >= min_gap. count is the number of marks. A new row has expires = now +
+     * window where window is not 0; with window 0 it slides. */
     STORAGE_PAIR,
     /* TAKE. A counter whose count reaches `count` is removed and answered as it was; else
      * NOT_FOUND. Of two that take at once one gets it. */
     STORAGE_TAKE
 };
 
-/* GREY, TOUCH, LEARN and MERGE speak of entries, the others of counters: two tables, two key
- * spaces. */
+/*
+ * GREY, TOUCH, LEARN and MERGE speak of entries, the others of counters: two tables, two key
+ * spaces. Within a batch there is no order between a counter's own sightings, the exemptions that
+ * read it and the on_pass that move it. One counter may stand in several on_pass of a batch: they
+ * may be done as one (with min_gap 0 they add up, else one of them counts). tries, passes and count
+ * stay at UINT32_MAX.
+ */
 
-/* What people want to read of a request; kept with the entry as it was at the last GREY or LEARN
- * that made it or moved it from "not passed" to "passed". */
+/* What people want to read of a request; kept with the entry as it was when the row was made, or
+ * when it went from "not passed" to "passed" (by GREY or LEARN). */
 struct storage_reading {
     struct storage_text client_address;
     struct storage_text client_name;
@@ -207,7 +231,7 @@ struct storage_exemption {
 
 struct storage_merge {
     uint8_t origin[STORAGE_KEY_SIZE]; /* the journal or store it comes from */
-    uint64_t position;                /* grows within an origin */
+    uint64_t position;                /* grows within an origin; at most INT64_MAX */
     int64_t first_seen;
     int64_t last_seen;
     int64_t expires;
@@ -218,11 +242,12 @@ struct storage_merge {
 
 struct storage_sighting {
     enum storage_op op;
-    bool look; /* GREY, TOUCH, LEARN: answer as if it were done, and change nothing */
+    bool look; /* GREY, TOUCH, LEARN: answer as if it were done, and change nothing, in a store that
+                  may be read only. All sightings of a batch look, or none. */
     uint8_t alternates_count;
     uint8_t exemptions_count;
-    uint8_t on_pass_count;
-    uint32_t count; /* 1, or what removed doubles stood for as well */
+    uint8_t on_pass_count; /* at most STORAGE_ON_PASS */
+    uint32_t count;        /* 1; more: it stands for doubles too; 0: only for a COUNT that looks */
     struct storage_key key;
     struct storage_key alternate[STORAGE_ALTERNATES];
     struct storage_exemption exemption[STORAGE_EXEMPTIONS];
@@ -233,7 +258,7 @@ struct storage_sighting {
     int64_t keep;
     int64_t min_gap;
     uint64_t mark;
-    const struct storage_reading *reading; /* NULL: nothing to keep */
+    const struct storage_reading *reading; /* NULL: what is kept stays as it is */
     const struct storage_merge *merge;     /* MERGE only */
 };
 
@@ -258,7 +283,7 @@ struct storage_value {
     enum storage_type type; /* STORAGE_NULL, or the field's */
     int64_t integer;        /* INTEGER, TIME */
     double real;
-    struct storage_text text; /* here of any size up to 64 KiB */
+    struct storage_text text; /* up to STORAGE_VALUE_MAX */
 };
 
 struct storage_record {
@@ -267,11 +292,14 @@ struct storage_record {
     const struct storage_value *values; /* in the order of the kind's fields */
 };
 
+/* Text is compared byte by byte, here, in UNIQUE fields and in the order; but STARTS and CONTAINS
+ * take ASCII letters alike. EQ finds NULL; LT and GT do not. NULL never stands against a UNIQUE
+ * field. */
 enum storage_relation { STORAGE_EQ, STORAGE_LT, STORAGE_GT, STORAGE_STARTS, STORAGE_CONTAINS };
 
 struct storage_condition {
     size_t field;
-    enum storage_relation relation; /* STARTS and CONTAINS: text, ASCII letters alike */
+    enum storage_relation relation; /* STARTS and CONTAINS: of text fields only */
     struct storage_value value;
 };
 
@@ -295,12 +323,20 @@ typedef bool storage_each(void *context, const struct storage_record *record);
 
 #define STORAGE_ANY_VERSION (-1)
 
+/* A record to be written whole, or erased. */
+struct storage_change {
+    const char *id;
+    int64_t expected; /* 0: must be new; STORAGE_ANY_VERSION: new or not; else its version now */
+    const struct storage_value *values; /* as in storage_record; NULL: erase it */
+    int64_t version;                    /* out: the record's version now; 0 where it was erased */
+};
+
 struct storage_tally {
     int64_t entries;   /* first seen in the period */
     int64_t accepted;  /* their passes */
     int64_t rejected;  /* their tries */
     int64_t abandoned; /* never passed, and first seen before `abandoned_before` */
-    int64_t passed;    /* have passed after waiting */
+    int64_t passed;    /* have waited and passed */
     int64_t waited;    /* ms that those waited, summed */
 };
 
@@ -333,30 +369,31 @@ struct storage_driver {
     /* Any thread; gives up what is under way. detach(NULL) does nothing. */
     void (*detach)(struct storage_session *session);
 
-    /* count sightings, 1 to STORAGE_BATCH_MAX, sorted by key, no key twice among entries nor among
-     * counters (those of on_pass may repeat). With OK all of them were done, as durably as the
-     * store makes it, and rows[i] answers sightings[i]; with anything else but UNCERTAIN none was
-     * (a store without transactions may have done some: then UNCERTAIN). */
+    /* count sightings, 1 to STORAGE_BATCH_MAX; the entries among them sorted by key, none twice,
+     * and so the counters (those of on_pass may repeat). With OK all of them were done, as durably
+     * as the store makes it, and rows[i] answers sightings[i]; with anything else but UNCERTAIN
+     * none was (a store without transactions may have done some: then UNCERTAIN). */
     enum storage_status (*observe)(struct storage_session *session,
                                    const struct storage_sighting *sightings, size_t count,
                                    struct storage_row *rows, struct storage_error *error);
 
-    /* Writes a whole record. expected: 0, it must be new; STORAGE_ANY_VERSION, new or not; else its
-     * present version (CONFLICT if it has another, NOT_FOUND if it is gone). Moves the revision. */
-    enum storage_status (*put)(struct storage_session *session, size_t kind, const char *id,
-                               int64_t expected, const struct storage_value *values,
-                               struct storage_error *error);
-    /* Removes a record, or an entry (by its key in hex; STORAGE_ANY_VERSION). Moves the revision,
-     * for entries too: caches must forget them. NOT_FOUND if it is not there. */
-    enum storage_status (*erase)(struct storage_session *session, size_t kind, const char *id,
-                                 int64_t expected, struct storage_error *error);
-    /* Lends each record of a page to `each`, from one moment's view of the store. */
+    /* Writes and erases count records of one kind, 1 to STORAGE_BATCH_MAX: all of them or none.
+     * Moves the revision once. CONFLICT, EXISTS and NOT_FOUND (a version was expected, or an erase,
+     * where there is none) speak of the first change that does not go. Of an ENTRIES kind rows can
+     * be erased (expected STORAGE_ANY_VERSION), which moves the revision, since caches must forget
+     * them. */
+    enum storage_status (*change)(struct storage_session *session, size_t kind,
+                                  struct storage_change *changes, size_t count,
+                                  struct storage_error *error);
+    /* Lends each record of a page to `each`, from one moment's view of the store. BUSY: it took too
+     * long; the caller asks for less. */
     enum storage_status (*search)(struct storage_session *session,
                                   const struct storage_query *query, storage_each *each,
                                   void *context, struct storage_error *error);
 
     /* The change token: one cheap number that moves, in the same transaction, with every change of
-     * a record of a kind that is not QUIET (in stores without transactions right after it). */
+     * a record of a kind that is not QUIET (in stores without transactions right after it: who goes
+     * by it reads all anew now and then). 1 to INT64_MAX. */
     enum storage_status (*revision)(struct storage_session *session, uint64_t *revision,
                                     struct storage_error *error);
     /* Removes at most `limit` rows (entries and counters) whose expires is not later than now. */

@@ -94,7 +94,10 @@ void store_free(struct store *store)
 static enum storage_status note(struct store *store, enum storage_status status,
                                 const struct storage_error *error)
 {
-    bool away = status != STORAGE_OK && status != STORAGE_NOT_FOUND && status != STORAGE_CONFLICT;
+    if (status == STORAGE_INVALID)
+        log_error("store %s: a call that is our own fault: %s", store->masked, error->text);
+    bool away = status == STORAGE_BUSY || status == STORAGE_UNAVAILABLE ||
+                status == STORAGE_UNCERTAIN || status == STORAGE_SCHEMA || status == STORAGE_DENIED;
     if (atomic_exchange(&store->away, away) == away)
         return status;
     if (away)

@@ -79,8 +79,8 @@ static int count(struct storage_session *session, const struct storage_sighting 
     if (s->count > 0) {
         if (!alive)
             c.row.first_seen = s->now;
-        if (!alive || s->now - c.row.last_seen >= s->min_gap) {
-            c.row.count += s->count;
+        if (!alive || s->min_gap == 0 || s->now - c.row.last_seen >= s->min_gap) {
+            c.row.count = sum(c.row.count, s->count);
             c.row.last_seen = s->now;
         }
         c.row.expires = slide(c.row.expires, s->now, s->keep);
@@ -92,7 +92,9 @@ static int count(struct storage_session *session, const struct storage_sighting 
 
 static bool takes_mark(const struct counter *c, const struct storage_sighting *s)
 {
-    if (c->marks_count >= STORAGE_MARKS || s->now - c->row.last_seen < s->min_gap)
+    if (c->marks_count >= STORAGE_MARKS)
+        return false;
+    if (s->min_gap > 0 && s->now - c->row.last_seen < s->min_gap)
         return false;
     for (unsigned i = 0; i < c->marks_count; i++) {
         if (c->marks[i] == s->mark)

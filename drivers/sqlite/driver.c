@@ -42,8 +42,8 @@ enum storage_status sqlite_status(sqlite3 *sqlite, int code, struct storage_erro
     case SQLITE_CORRUPT:
     case SQLITE_SCHEMA:
         return STORAGE_SCHEMA;
-    case SQLITE_CONSTRAINT:
-        return STORAGE_CONFLICT;
+    case SQLITE_CONSTRAINT: /* the id is taken, or else the value of a unique field */
+        return code == SQLITE_CONSTRAINT_PRIMARYKEY ? STORAGE_CONFLICT : STORAGE_EXISTS;
     case SQLITE_TOOBIG:
     case SQLITE_MISMATCH:
     case SQLITE_RANGE:
@@ -229,8 +229,7 @@ const struct storage_driver storage_driver_sqlite = {
     .attach = db_attach,
     .detach = db_detach,
     .observe = sqlite_observe,
-    .put = sqlite_put,
-    .erase = sqlite_erase,
+    .change = sqlite_change,
     .search = sqlite_search,
     .revision = sqlite_revision,
     .purge = sqlite_purge,

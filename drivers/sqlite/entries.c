@@ -9,6 +9,11 @@ int64_t slide(int64_t expires, int64_t now, int64_t keep)
     return expires >= now + keep ? expires : now + keep + keep / 64;
 }
 
+uint32_t sum(uint32_t a, uint32_t b)
+{
+    return b > UINT32_MAX - a ? UINT32_MAX : a + b;
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -56,6 +61,13 @@ static void bind_text(sqlite3_stmt *put, int index, struct storage_text t)
     sqlite3_bind_text(put, index, t.size > 0 ? t.data : "", (int)t.size, SQLITE_STATIC);
 }
 
+static int entry_update(struct storage_session *session, const struct storage_sighting *s,
+                        const struct storage_row *row)
+{
+    bind_row(session->statements[SQL_ENTRY_UPDATE], &s->key, row);
+    return session_run(session, SQL_ENTRY_UPDATE);
+}
+
 /* Writes a row with what people want to read, making it where it is not there. */
 static int entry_put(struct storage_session *session, const struct storage_sighting *s,
                      const struct storage_row *row)
@@ -63,11 +75,6 @@ static int entry_put(struct storage_session *session, const struct storage_sight
     const struct storage_reading *r = s->reading;
     sqlite3_stmt *put = session->statements[SQL_ENTRY_PUT];
     bind_row(put, &s->key, row);
-    if (r == NULL) {
-        for (int i = 8; i <= 14; i++)
-            sqlite3_bind_null(put, i);
-        return session_run(session, SQL_ENTRY_PUT);
-    }
     bind_text(put, 8, r->client_address);
     bind_text(put, 9, r->client_name);
     bind_text(put, 10, r->helo_name);
@@ -78,33 +85,58 @@ static int entry_put(struct storage_session *session, const struct storage_sight
     return session_run(session, SQL_ENTRY_PUT);
 }
 
-static int entry_update(struct storage_session *session, const struct storage_sighting *s,
-                        const struct storage_row *row)
+static int entry_put_bare(struct storage_session *session, const struct storage_sighting *s,
+                          const struct storage_row *row)
 {
-    bind_row(session->statements[SQL_ENTRY_UPDATE], &s->key, row);
-    return session_run(session, SQL_ENTRY_UPDATE);
+    sqlite3_stmt *put = session->statements[SQL_ENTRY_PUT];
+    bind_row(put, &s->key, row);
+    for (int i = 8; i <= 14; i++)
+        sqlite3_bind_null(put, i);
+    return session_run(session, SQL_ENTRY_PUT);
 }
 
-/* A dead row is as good as none, but what was merged into it must not be held against a new one. */
-static int forget_merges(struct storage_session *session, const struct storage_key *key)
+static int run_on_key(struct storage_session *session, enum statement which,
+                      const struct storage_key *key)
 {
-    sqlite3_bind_blob(session->statements[SQL_MERGE_ERASE], 1, key->bytes, STORAGE_KEY_SIZE,
-                      SQLITE_STATIC);
-    return session_run(session, SQL_MERGE_ERASE);
+    sqlite3_bind_blob(session->statements[which], 1, key->bytes, STORAGE_KEY_SIZE, SQLITE_STATIC);
+    return session_run(session, which);
 }
 
-/* The key's own row: *alive says whether it counts. */
+/* What a key's row is to a sighting. A dead row is as good as none, but it is there. */
+enum own { OWN_ABSENT, OWN_DEAD, OWN_ALIVE };
+
 static int entry_own(struct storage_session *session, const struct storage_sighting *s,
-                     struct storage_row *row, bool *alive)
+                     struct storage_row *row, enum own *own)
 {
     int code = entry_get(session, &s->key, row);
-    *alive = code == SQLITE_ROW && row->expires > s->now;
-    bool dead = code == SQLITE_ROW && !*alive;
-    if (!*alive)
+    *own = code != SQLITE_ROW ? OWN_ABSENT : row->expires > s->now ? OWN_ALIVE : OWN_DEAD;
+    if (*own == OWN_DEAD)
         memset(row, 0, sizeof(*row));
-    if (dead && !s->look)
-        return forget_merges(session, &s->key);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* Makes a row. What is left of a dead one goes first: its texts, and what was merged into it. */
+static int entry_make(struct storage_session *session, const struct storage_sighting *s,
+                      const struct storage_row *row, enum own own)
+{
+    int code = SQLITE_OK;
+    if (own == OWN_DEAD)
+        code = run_on_key(session, SQL_ENTRY_ERASE, &s->key);
+    if (own == OWN_DEAD && code == SQLITE_OK)
+        code = run_on_key(session, SQL_MERGE_ERASE, &s->key);
+    if (code != SQLITE_OK)
+        return code;
+    return s->reading != NULL ? entry_put(session, s, row) : entry_put_bare(session, s, row);
+}
+
+/* Writes a row; `turned`: it went from not passed to passed, so the reading is that of now. */
+static int entry_write(struct storage_session *session, const struct storage_sighting *s,
+                       const struct storage_row *row, enum own own, bool turned)
+{
+    if (own != OWN_ALIVE)
+        return entry_make(session, s, row, own);
+    return turned && s->reading != NULL ? entry_put(session, s, row)
+                                        : entry_update(session, s, row);
 }
 
 static bool is_better(const struct storage_row *a, const struct storage_row *b)
@@ -114,24 +146,24 @@ static bool is_better(const struct storage_row *a, const struct storage_row *b)
     return a->first_seen < b->first_seen;
 }
 
-/* The best live history of the key and its alternates. */
+/* Among the live histories of the alternates, one that is better than *row (which counts if *alive). */
 static int entry_best(struct storage_session *session, const struct storage_sighting *s,
-                      struct storage_row *row, bool *alive, bool *own)
+                      struct storage_row *row, bool *alive)
 {
-    int code = entry_own(session, s, row, alive);
-    *own = *alive;
-    for (uint8_t i = 0; code == SQLITE_OK && i < s->alternates_count; i++) {
+    for (uint8_t i = 0; i < s->alternates_count; i++) {
         struct storage_row other;
-        code = entry_get(session, &s->alternate[i], &other);
-        if (code == SQLITE_ROW && other.expires > s->now && (!*alive || is_better(&other, row))) {
+        int code = entry_get(session, &s->alternate[i], &other);
+        if (code != SQLITE_ROW && code != SQLITE_DONE)
+            return code;
+        if (code == SQLITE_DONE || other.expires <= s->now)
+            continue;
+        if (!*alive || is_better(&other, row)) {
             *row = other;
             row->origin = (uint8_t)(i + 1);
             *alive = true;
         }
-        if (code == SQLITE_ROW || code == SQLITE_DONE)
-            code = SQLITE_OK;
     }
-    return code;
+    return SQLITE_OK;
 }
 
 static void seen(struct storage_row *row, int64_t now)
@@ -147,42 +179,59 @@ static void seen_first(struct storage_row *row, int64_t now)
     row->last_seen = now;
 }
 
-static int grey(struct storage_session *session, const struct storage_sighting *s,
-                struct storage_row *row)
+/* The table of STORAGE_GREY. True: this is the first pass. */
+static bool grey_step(const struct storage_sighting *s, struct storage_row *row, bool alive)
 {
-    bool alive = false;
-    bool own = false;
-    bool passed_now = false;
-    for (uint8_t i = 0; i < s->exemptions_count; i++) {
-        bool exempt = false;
-        int code = counters_exempt(session, &s->exemption[i], s->now, s->look, &exempt, row);
-        row->exempt = exempt ? (uint8_t)(i + 1) : 0;
-        if (code != SQLITE_OK || exempt)
-            return code;
-    }
-    int code = entry_best(session, s, row, &alive, &own);
-    if (code != SQLITE_OK)
-        return code;
     if (!alive) {
         seen_first(row, s->now);
         row->tries = s->count;
         row->expires = s->now + s->window;
-    } else {
-        seen(row, s->now);
-        passed_now = row->passes == 0 && s->now - row->first_seen >= s->delay;
-        if (row->passes == 0 && !passed_now) {
-            row->tries += s->count;
-        } else {
-            row->passes += s->count;
-            row->waited = passed_now ? s->now - row->first_seen : row->waited;
-            row->expires = slide(passed_now ? 0 : row->expires, s->now, s->keep);
-        }
+        return false;
     }
+    seen(row, s->now);
+    bool waited = s->now - row->first_seen >= s->delay;
+    bool first = row->passes == 0 && waited;
+    if (row->passes == 0 && !waited) {
+        row->tries = sum(row->tries, s->count);
+        return false;
+    }
+    row->passes = sum(row->passes, s->count);
+    row->waited = first ? s->now - row->first_seen : row->waited;
+    row->expires = slide(row->expires, s->now, s->keep);
+    return first;
+}
+
+static int grey_exempt(struct storage_session *session, const struct storage_sighting *s,
+                       struct storage_row *row)
+{
+    int code = SQLITE_OK;
+    for (uint8_t i = 0; code == SQLITE_OK && row->exempt == 0 && i < s->exemptions_count; i++) {
+        bool exempt = false;
+        code = counters_exempt(session, &s->exemption[i], s->now, s->look, &exempt, row);
+        row->exempt = exempt ? (uint8_t)(i + 1) : 0;
+    }
+    return code;
+}
+
+static int grey(struct storage_session *session, const struct storage_sighting *s,
+                struct storage_row *row)
+{
+    enum own own = OWN_ABSENT;
+    int code = grey_exempt(session, s, row);
+    if (code != SQLITE_OK || row->exempt > 0)
+        return code;
+    code = entry_own(session, s, row, &own);
+    bool alive = own == OWN_ALIVE;
+    bool had_passed = alive && row->passes > 0;
+    if (code == SQLITE_OK && !had_passed)
+        code = entry_best(session, s, row, &alive);
+    if (code != SQLITE_OK)
+        return code;
+    bool first = grey_step(s, row, alive);
     if (s->look)
         return SQLITE_OK;
-    code = own && !passed_now && row->origin == 0 ? entry_update(session, s, row)
-                                                  : entry_put(session, s, row);
-    for (uint8_t i = 0; code == SQLITE_OK && passed_now && i < s->on_pass_count; i++) {
+    code = entry_write(session, s, row, own, !had_passed && row->passes > 0);
+    for (uint8_t i = 0; code == SQLITE_OK && first && i < s->on_pass_count; i++) {
         struct storage_row ignored;
         code = counters_observe(session, &s->on_pass[i], &ignored);
     }
@@ -192,15 +241,15 @@ static int grey(struct storage_session *session, const struct storage_sighting *
 static int touch(struct storage_session *session, const struct storage_sighting *s,
                  struct storage_row *row)
 {
-    bool alive = false;
-    int code = entry_own(session, s, row, &alive);
-    if (code != SQLITE_OK || !alive || row->passes == 0) {
+    enum own own;
+    int code = entry_own(session, s, row, &own);
+    if (code != SQLITE_OK || own != OWN_ALIVE || row->passes == 0) {
         memset(row, 0, sizeof(*row));
         row->status = STORAGE_NOT_FOUND;
         return code;
     }
     seen(row, s->now);
-    row->passes += s->count;
+    row->passes = sum(row->passes, s->count);
     row->expires = slide(row->expires, s->now, s->keep);
     return s->look ? SQLITE_OK : entry_update(session, s, row);
 }
@@ -208,19 +257,17 @@ static int touch(struct storage_session *session, const struct storage_sighting 
 static int learn(struct storage_session *session, const struct storage_sighting *s,
                  struct storage_row *row)
 {
-    bool alive = false;
-    int code = entry_own(session, s, row, &alive);
+    enum own own;
+    int code = entry_own(session, s, row, &own);
     if (code != SQLITE_OK)
         return code;
-    bool known = alive && row->passes > 0;
-    if (!alive)
+    bool had_passed = own == OWN_ALIVE && row->passes > 0;
+    if (own != OWN_ALIVE)
         seen_first(row, s->now);
     seen(row, s->now);
-    row->passes += s->count;
-    row->expires = slide(known ? row->expires : 0, s->now, s->keep);
-    if (s->look)
-        return SQLITE_OK;
-    return known ? entry_update(session, s, row) : entry_put(session, s, row);
+    row->passes = sum(row->passes, s->count);
+    row->expires = slide(row->expires, s->now, s->keep);
+    return s->look ? SQLITE_OK : entry_write(session, s, row, own, !had_passed);
 }
 
 /* SQLITE_ROW where this position, or a later one, of the origin was merged before. */
@@ -249,20 +296,23 @@ static int merge(struct storage_session *session, const struct storage_sighting 
                  struct storage_row *row)
 {
     const struct storage_merge *m = s->merge;
-    bool alive = false;
-    int code = entry_own(session, s, row, &alive);
-    if (code != SQLITE_OK)
-        return code;
-    code = alive ? merged_before(session, s) : SQLITE_DONE;
+    enum own own;
+    int code = entry_own(session, s, row, &own);
+    if (code == SQLITE_OK)
+        code = own == OWN_ALIVE ? merged_before(session, s) : SQLITE_DONE;
+    if (code == SQLITE_ROW || m->expires <= s->now) {
+        row->status = STORAGE_NOT_FOUND;
+        return SQLITE_OK;
+    }
     if (code != SQLITE_DONE)
-        return code == SQLITE_ROW ? SQLITE_OK : code;
-    row->first_seen = alive ? earlier(row->first_seen, m->first_seen) : m->first_seen;
+        return code;
+    row->first_seen = own == OWN_ALIVE ? earlier(row->first_seen, m->first_seen) : m->first_seen;
     row->last_seen = later(row->last_seen, m->last_seen);
     row->expires = later(row->expires, m->expires);
     row->waited = later(row->waited, m->waited);
-    row->tries += m->tries;
-    row->passes += m->passes;
-    code = alive ? entry_update(session, s, row) : entry_put(session, s, row);
+    row->tries = sum(row->tries, m->tries);
+    row->passes = sum(row->passes, m->passes);
+    code = entry_write(session, s, row, own, false);
     return code == SQLITE_OK ? remember_merge(session, s) : code;
 }
 

@@ -21,8 +21,20 @@ static const char *fault(const struct storage_sighting *s)
         return "too many alternates or exemptions";
     if (!in_range(s->delay) || !in_range(s->window) || !in_range(s->keep) || !in_range(s->min_gap))
         return "a duration out of range";
+    for (uint8_t i = 0; i < s->exemptions_count; i++) {
+        if (!in_range(s->exemption[i].keep))
+            return "an exemption's duration out of range";
+    }
     if ((s->op == STORAGE_MERGE) != (s->merge != NULL))
         return "a merge without what to merge";
+    if (s->merge != NULL && s->merge->position > INT64_MAX)
+        return "a merge's position out of range";
+    if (s->look && s->op != STORAGE_GREY && s->op != STORAGE_TOUCH && s->op != STORAGE_LEARN)
+        return "a look at something else than an entry";
+    if (s->count == 0 && s->op != STORAGE_COUNT)
+        return "a sighting of nothing";
+    if (s->on_pass_count > STORAGE_ON_PASS)
+        return "too much on_pass";
     for (uint8_t i = 0; i < s->on_pass_count; i++) {
         if ((s->on_pass[i].op != STORAGE_COUNT && s->on_pass[i].op != STORAGE_PAIR) ||
             s->on_pass[i].on_pass_count > 0 || fault(&s->on_pass[i]) != NULL)
@@ -42,6 +54,8 @@ static const char *batch_fault(const struct storage_sighting *sightings, size_t 
         const struct storage_key **before = &last[is_counter(sightings[i].op)];
         if (wrong != NULL)
             return wrong;
+        if (sightings[i].look != sightings[0].look)
+            return "looks beside other sightings";
         if (*before != NULL && memcmp(*before, &sightings[i].key, STORAGE_KEY_SIZE) >= 0)
             return "keys that are not sorted or stand twice";
         *before = &sightings[i].key;

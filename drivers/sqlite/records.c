@@ -66,20 +66,30 @@ const struct storage_kind *find_kind(const struct storage_session *session, size
     return kind < host->kinds_count ? &host->kinds[kind] : NULL;
 }
 
-static const char *put_fault(const struct storage_kind *kind, const char *id, int64_t expected,
-                             const struct storage_value *values)
+static const char *value_fault(const struct storage_field *field, const struct storage_value *value)
 {
-    if (kind == NULL || (kind->flags & STORAGE_ENTRIES) != 0)
-        return "this kind cannot be written";
-    if (id == NULL || id[0] == '\0' || strlen(id) > STORAGE_ID_MAX)
+    size_t most = (field->flags & (STORAGE_UNIQUE | STORAGE_INDEXED)) != 0 ? STORAGE_INDEXED_MAX
+                                                                           : STORAGE_VALUE_MAX;
+    if (value->type != STORAGE_NULL && value->type != field->type)
+        return "a value of another type than its field";
+    if (value->type == STORAGE_TEXT && value->text.size > most)
+        return "a text that is too long for its field";
+    return NULL;
+}
+
+static const char *change_fault(const struct storage_kind *kind, const struct storage_change *c)
+{
+    bool entries = (kind->flags & STORAGE_ENTRIES) != 0;
+    if (c->id == NULL || c->id[0] == '\0' || strlen(c->id) > STORAGE_ID_MAX)
         return "an id that is empty or too long";
-    if (expected < STORAGE_ANY_VERSION)
+    if (c->expected < STORAGE_ANY_VERSION)
         return "a version below none";
-    for (size_t i = 0; i < kind->fields_count; i++) {
-        if (values[i].type != STORAGE_NULL && values[i].type != kind->fields[i].type)
-            return "a value of another type than its field";
-        if (values[i].type == STORAGE_TEXT && values[i].text.size > 65536)
-            return "a text of more than 64 KiB";
+    if (entries && (c->values != NULL || c->expected != STORAGE_ANY_VERSION))
+        return "entries can be erased only";
+    for (size_t i = 0; c->values != NULL && i < kind->fields_count; i++) {
+        const char *wrong = value_fault(&kind->fields[i], &c->values[i]);
+        if (wrong != NULL)
+            return wrong;
     }
     return NULL;
 }
@@ -89,7 +99,7 @@ static void update_text(struct sql_text *sql, const struct storage_kind *kind)
     sql_add(sql, "UPDATE %s SET version = version + 1", kind->name);
     for (size_t i = 0; i < kind->fields_count; i++)
         sql_add(sql, ", %s = ?%zu", kind->fields[i].name, i + 3);
-    sql_add(sql, " WHERE id = ?1 AND (?2 < 0 OR version = ?2)");
+    sql_add(sql, " WHERE id = ?1 AND (?2 < 0 OR version = ?2) RETURNING version");
 }
 
 static void insert_text(struct sql_text *sql, const struct storage_kind *kind)
@@ -100,30 +110,62 @@ static void insert_text(struct sql_text *sql, const struct storage_kind *kind)
     sql_add(sql, ") VALUES (?1, 1");
     for (size_t i = 0; i < kind->fields_count; i++)
         sql_add(sql, ", ?%zu", i + 3);
-    sql_add(sql, ")");
+    sql_add(sql, ") RETURNING version");
 }
 
-static enum storage_status run_put(struct storage_session *session, const struct storage_kind *kind,
-                                   const struct sql_text *sql, const char *id, int64_t expected,
-                                   const struct storage_value *values, int *changes,
-                                   struct storage_error *error)
+static void erase_text(struct sql_text *sql, const struct storage_kind *kind)
 {
-    sqlite3_stmt *statement;
-    enum storage_status status = sql_prepare(session, sql, &statement, error);
+    sql_add(sql, "DELETE FROM %s WHERE id = ?1 AND (?2 < 0 OR version = ?2) RETURNING 0",
+            kind->name);
+}
+
+/* The statements of a call, each made when it is first needed. */
+enum writing { WRITE_UPDATE, WRITE_INSERT, WRITE_ERASE, WRITINGS };
+
+struct writings {
+    const struct storage_kind *kind;
+    sqlite3_stmt *statements[WRITINGS];
+};
+
+static enum storage_status writing_ready(struct storage_session *session, struct writings *w,
+                                         enum writing which, struct storage_error *error)
+{
+    static void (*const texts[WRITINGS])(struct sql_text *, const struct storage_kind *) = {
+        [WRITE_UPDATE] = update_text,
+        [WRITE_INSERT] = insert_text,
+        [WRITE_ERASE] = erase_text,
+    };
+    struct sql_text sql = {.size = 0};
+    if (w->statements[which] != NULL)
+        return STORAGE_OK;
+    texts[which](&sql, w->kind);
+    return sql_prepare(session, &sql, &w->statements[which], error);
+}
+
+/* *found: a record was written or erased, and c->version says its version. */
+static enum storage_status writing_run(struct storage_session *session, struct writings *w,
+                                       enum writing which, struct storage_change *c, bool *found,
+                                       struct storage_error *error)
+{
+    enum storage_status status = writing_ready(session, w, which, error);
     if (status != STORAGE_OK)
         return status;
-    sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
-    if (sqlite3_bind_parameter_count(statement) >= 2)
-        sqlite3_bind_int64(statement, 2, expected);
-    int code = SQLITE_OK;
-    for (size_t i = 0; code == SQLITE_OK && i < kind->fields_count; i++)
-        code = bind_value(statement, (int)i + 3, &values[i]);
+    sqlite3_stmt *statement = w->statements[which];
+    int code = sqlite3_bind_text(statement, 1, c->id, -1, SQLITE_STATIC);
+    if (which != WRITE_INSERT)
+        sqlite3_bind_int64(statement, 2, c->expected);
+    for (size_t i = 0; code == SQLITE_OK && c->values != NULL && i < w->kind->fields_count; i++)
+        code = bind_value(statement, (int)i + 3, &c->values[i]);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
-    *changes = code == SQLITE_DONE ? sqlite3_changes(session->sqlite) : 0;
+    *found = code == SQLITE_ROW;
+    if (*found) {
+        c->version = sqlite3_column_int64(statement, 0);
+        code = sqlite3_step(statement);
+    }
     if (code != SQLITE_DONE)
         status = sqlite_status(session->sqlite, code, error);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     return status;
 }
 
@@ -148,80 +190,27 @@ static enum storage_status why_unchanged(struct storage_session *session,
     return sqlite_status(session->sqlite, code, error);
 }
 
-static enum storage_status move_revision(struct storage_session *session,
-                                         const struct storage_kind *kind,
-                                         struct storage_error *error)
+static enum storage_status change_record(struct storage_session *session, struct writings *w,
+                                         struct storage_change *c, struct storage_error *error)
 {
-    if ((kind->flags & STORAGE_QUIET) != 0)
-        return STORAGE_OK;
-    int code = session_run(session, SQL_REVISION_MOVE);
-    return code == SQLITE_OK ? STORAGE_OK : sqlite_status(session->sqlite, code, error);
-}
-
-static enum storage_status put_in_transaction(struct storage_session *session,
-                                              const struct storage_kind *kind, const char *id,
-                                              int64_t expected, const struct storage_value *values,
-                                              struct storage_error *error)
-{
-    struct sql_text update = {.size = 0};
-    struct sql_text insert = {.size = 0};
+    bool found = false;
     enum storage_status status = STORAGE_OK;
-    int changes = 0;
-    update_text(&update, kind);
-    insert_text(&insert, kind);
-    if (expected != 0)
-        status = run_put(session, kind, &update, id, expected, values, &changes, error);
-    if (status == STORAGE_OK && changes == 0 && expected > 0)
-        status = why_unchanged(session, kind, id, error);
-    else if (status == STORAGE_OK && changes == 0)
-        status = run_put(session, kind, &insert, id, expected, values, &changes, error);
-    return status == STORAGE_OK ? move_revision(session, kind, error) : status;
-}
-
-enum storage_status sqlite_put(struct storage_session *session, size_t kind_index, const char *id,
-                               int64_t expected, const struct storage_value *values,
-                               struct storage_error *error)
-{
-    const struct storage_kind *kind = find_kind(session, kind_index);
-    const char *wrong = put_fault(kind, id, expected, values);
-    enum storage_status status = STORAGE_OK;
-    if (wrong != NULL)
-        return sqlite_refuse(error, STORAGE_INVALID, "%s", wrong);
-    session_enter(session);
-    int code = session_run(session, SQL_BEGIN_WRITE);
-    if (code != SQLITE_OK)
-        status = sqlite_status(session->sqlite, code, error);
-    else
-        status = put_in_transaction(session, kind, id, expected, values, error);
-    return session_leave(session, session_end(session, status, error));
-}
-
-static enum storage_status erase_record(struct storage_session *session,
-                                        const struct storage_kind *kind, const char *id,
-                                        int64_t expected, struct storage_error *error)
-{
-    struct sql_text sql = {.size = 0};
-    sqlite3_stmt *statement;
-    sql_add(&sql, "DELETE FROM %s WHERE id = ?1 AND (?2 < 0 OR version = ?2)", kind->name);
-    enum storage_status status = sql_prepare(session, &sql, &statement, error);
-    if (status != STORAGE_OK)
+    if (c->values == NULL)
+        status = writing_run(session, w, WRITE_ERASE, c, &found, error);
+    else if (c->expected != 0)
+        status = writing_run(session, w, WRITE_UPDATE, c, &found, error);
+    if (status != STORAGE_OK || found)
         return status;
-    sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, expected);
-    int code = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    if (code != SQLITE_DONE)
-        return sqlite_status(session->sqlite, code, error);
-    if (sqlite3_changes(session->sqlite) == 0)
-        return why_unchanged(session, kind, id, error);
-    return STORAGE_OK;
+    if (c->values == NULL || c->expected > 0)
+        return why_unchanged(session, w->kind, c->id, error);
+    return writing_run(session, w, WRITE_INSERT, c, &found, error);
 }
 
-static enum storage_status erase_entry(struct storage_session *session, const char *id,
+static enum storage_status erase_entry(struct storage_session *session, struct storage_change *c,
                                        struct storage_error *error)
 {
     struct storage_key key;
-    if (!hex_to_key(id, &key))
+    if (!hex_to_key(c->id, &key))
         return sqlite_refuse(error, STORAGE_INVALID, "an entry's id is 32 hex digits");
     sqlite3_bind_blob(session->statements[SQL_ENTRY_ERASE], 1, key.bytes, STORAGE_KEY_SIZE,
                       SQLITE_STATIC);
@@ -229,28 +218,50 @@ static enum storage_status erase_entry(struct storage_session *session, const ch
                       SQLITE_STATIC);
     int code = session_run(session, SQL_ENTRY_ERASE);
     if (code == SQLITE_OK && sqlite3_changes(session->sqlite) == 0)
-        return sqlite_refuse(error, STORAGE_NOT_FOUND, "there is no such entry");
+        return sqlite_refuse(error, STORAGE_NOT_FOUND, "there is no entry %s", c->id);
     if (code == SQLITE_OK)
         code = session_run(session, SQL_MERGE_ERASE);
+    c->version = 0;
     return code == SQLITE_OK ? STORAGE_OK : sqlite_status(session->sqlite, code, error);
 }
 
-enum storage_status sqlite_erase(struct storage_session *session, size_t kind_index, const char *id,
-                                 int64_t expected, struct storage_error *error)
+static enum storage_status change_all(struct storage_session *session,
+                                      const struct storage_kind *kind,
+                                      struct storage_change *changes, size_t count,
+                                      struct storage_error *error)
+{
+    struct writings w = {.kind = kind};
+    bool entries = (kind->flags & STORAGE_ENTRIES) != 0;
+    enum storage_status status = STORAGE_OK;
+    for (size_t i = 0; status == STORAGE_OK && i < count; i++)
+        status = entries ? erase_entry(session, &changes[i], error)
+                         : change_record(session, &w, &changes[i], error);
+    for (int i = 0; i < WRITINGS; i++)
+        sqlite3_finalize(w.statements[i]);
+    if (status != STORAGE_OK || (kind->flags & STORAGE_QUIET) != 0)
+        return status;
+    int code = session_run(session, SQL_REVISION_MOVE);
+    return code == SQLITE_OK ? STORAGE_OK : sqlite_status(session->sqlite, code, error);
+}
+
+enum storage_status sqlite_change(struct storage_session *session, size_t kind_index,
+                                  struct storage_change *changes, size_t count,
+                                  struct storage_error *error)
 {
     const struct storage_kind *kind = find_kind(session, kind_index);
     enum storage_status status = STORAGE_OK;
-    if (kind == NULL || id == NULL)
-        return sqlite_refuse(error, STORAGE_INVALID, "there is no such kind, or no id");
+    if (kind == NULL || count == 0 || count > STORAGE_BATCH_MAX)
+        return sqlite_refuse(error, STORAGE_INVALID, "no such kind, or none or too many changes");
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong = change_fault(kind, &changes[i]);
+        if (wrong != NULL)
+            return sqlite_refuse(error, STORAGE_INVALID, "%s", wrong);
+    }
     session_enter(session);
     int code = session_run(session, SQL_BEGIN_WRITE);
     if (code != SQLITE_OK)
         status = sqlite_status(session->sqlite, code, error);
-    else if ((kind->flags & STORAGE_ENTRIES) != 0)
-        status = erase_entry(session, id, error);
     else
-        status = erase_record(session, kind, id, expected, error);
-    if (status == STORAGE_OK)
-        status = move_revision(session, kind, error);
+        status = change_all(session, kind, changes, count, error);
     return session_leave(session, session_end(session, status, error));
 }

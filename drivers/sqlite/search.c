@@ -4,7 +4,7 @@
 
 #include "drivers/sqlite/records.h"
 
-#define PARAMETERS_MAX 32
+#define PARAMETERS_MAX (STORAGE_CONDITIONS + 4)
 
 /* The values to bind, in the order of their marks (?1, ?2, ...). */
 struct search {
@@ -29,16 +29,17 @@ static const char *fault(const struct storage_query *q, const struct storage_kin
         return "no such kind, or a page of nothing";
     if (q->order != STORAGE_BY_ID && q->order >= kind->fields_count)
         return "sorted by no field";
-    if (q->conditions_count > PARAMETERS_MAX - 4)
+    if (q->conditions_count > STORAGE_CONDITIONS)
         return "too many conditions";
     for (size_t i = 0; i < q->conditions_count; i++) {
         const struct storage_condition *c = &q->conditions[i];
         bool text_only = c->relation == STORAGE_STARTS || c->relation == STORAGE_CONTAINS;
         if (c->field >= kind->fields_count || c->relation > STORAGE_CONTAINS)
             return "a condition on no field, or of an unknown kind";
-        if (text_only &&
-            (c->value.type != STORAGE_TEXT || kind->fields[c->field].type != STORAGE_TEXT))
-            return "a text condition on something else";
+        enum storage_type type = kind->fields[c->field].type;
+        if (text_only ? c->value.type != STORAGE_TEXT || type != STORAGE_TEXT
+                      : c->value.type != STORAGE_NULL && c->value.type != type)
+            return "a condition of another type than its field";
     }
     return NULL;
 }

@@ -87,13 +87,13 @@ enum storage_status sqlite_observe(struct storage_session *session,
                                    struct storage_row *rows, struct storage_error *error);
 /* expires after a pass: left alone while late enough. */
 int64_t slide(int64_t expires, int64_t now, int64_t keep);
+/* Counts stay at their greatest number. */
+uint32_t sum(uint32_t a, uint32_t b);
 
 /* --- records.c, search.c --- */
-enum storage_status sqlite_put(struct storage_session *session, size_t kind, const char *id,
-                               int64_t expected, const struct storage_value *values,
-                               struct storage_error *error);
-enum storage_status sqlite_erase(struct storage_session *session, size_t kind, const char *id,
-                                 int64_t expected, struct storage_error *error);
+enum storage_status sqlite_change(struct storage_session *session, size_t kind,
+                                  struct storage_change *changes, size_t count,
+                                  struct storage_error *error);
 enum storage_status sqlite_search(struct storage_session *session,
                                   const struct storage_query *query, storage_each *each,
                                   void *context, struct storage_error *error);

@@ -1,0 +1,28 @@
+# bench.mk: the bench's own programs; never built with sanitizers.
+
+BENCH_FLAGS = -O2 -std=c11 -D_GNU_SOURCE $(WARNINGS)
+BENCH_LOADGEN = $(addprefix bench/,loadgen.c options.c traffic.c histogram.c answer.c)
+
+bench-tools: build/bench/loadgen build/bench/null_server build/bench/slow_sync.so
+
+build/bench/loadgen: $(BENCH_LOADGEN) $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $(BENCH_LOADGEN)
+
+build/bench/null_server: bench/null_server.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $<
+
+build/bench/slow_sync.so: bench/slow_sync.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< -ldl
+
+bench: deps-bench
+	$(MAKE) all bench-tools
+	$(PYTHON) -B bench/run.py
+
+bench-quick: deps-bench
+	$(MAKE) all bench-tools
+	$(PYTHON) -B bench/run.py --quick
+
+.PHONY: bench bench-quick bench-tools
