@@ -21,6 +21,7 @@ static struct {
     size_t used;
     time_t second; /* of `stamp` */
     char stamp[32];
+    char name[32]; /* " mongrey[PID]: "; asking the kernel each time would cost as much as a line */
     bool to_syslog;
     bool to_journal;
     atomic_int lowest;
@@ -47,8 +48,14 @@ void log_start(bool to_syslog, enum log_level lowest)
     state.to_syslog = to_syslog;
     state.to_journal = !to_syslog && stderr_is_journal();
     atomic_store(&state.lowest, (int)lowest);
+    log_forked();
     if (to_syslog)
         openlog("mongrey", LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_forked(void)
+{
+    snprintf(state.name, sizeof(state.name), " mongrey[%ld]: ", (long)getpid());
 }
 
 void log_set_level(enum log_level lowest)
@@ -94,9 +101,7 @@ static void write_prefix(struct writer *w, enum log_level level)
         state.second = now;
     }
     write_literal(w, state.stamp);
-    write_literal(w, " mongrey[");
-    write_number(w, getpid());
-    write_literal(w, "]: ");
+    write_literal(w, state.name);
     write_literal(w, level_word[level]);
 }
 

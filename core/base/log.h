@@ -17,6 +17,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_E
 /* Before any thread starts. Where standard error is systemd's journal, lines carry its level prefix
  * in place of the time. */
 void log_start(bool to_syslog, enum log_level lowest);
+/* In the child of a fork. */
+void log_forked(void);
 void log_set_level(enum log_level lowest);
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, struct text line);

@@ -54,6 +54,7 @@ bool daemon_detach(void)
     }
     close(pipes[0]);
     ready_pipe = pipes[1];
+    log_forked();
     setsid();
     return true;
 }
