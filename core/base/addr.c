@@ -88,6 +88,8 @@ bool network_parse(struct text t, struct network *network, const char **why)
 void network_write(struct writer *w, const struct network *network)
 {
     addr_write(w, &network->addr);
+    if (network->prefix == longest_prefix(&network->addr))
+        return;
     write_literal(w, "/");
     write_number(w, network->prefix);
 }

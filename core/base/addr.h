@@ -29,6 +29,7 @@ void addr_write(struct writer *w, const struct addr *addr);
 bool addr_equal(const struct addr *a, const struct addr *b);
 /* `address` or `address/length`; bits behind the length must be zero, or *why says so. */
 bool network_parse(struct text t, struct network *network, const char **why);
+/* `address/length`, or just the address where the network is one. */
 void network_write(struct writer *w, const struct network *network);
 bool network_contains(const struct network *network, const struct addr *addr);
 /* The network of that prefix around an address; a longer prefix than the family has is cut. */

@@ -34,7 +34,9 @@ int main(int argc, char **argv)
     bool done;
     if (!options_read(argc, argv, &options, &done))
         return done ? EXIT_FINE : EXIT_WRONG_USE;
-    bool to_syslog = options.syslog || (options.daemon && !options.console);
+    /* Under spawn(8) standard error is the connection to Postfix. */
+    bool no_console = options.daemon || strcmp(options.command, "policy") == 0;
+    bool to_syslog = options.syslog || (no_console && !options.console);
     log_start(to_syslog, LOG_LEVEL_INFO);
     if (!hash_start()) {
         log_error("the system gives no random numbers");
