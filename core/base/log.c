@@ -43,14 +43,15 @@ static bool stderr_is_journal(void)
     return strcmp(own, stream) == 0;
 }
 
-void log_start(bool to_syslog, enum log_level lowest)
+void log_start(enum log_target target, enum log_level lowest)
 {
-    state.to_syslog = to_syslog;
-    state.to_journal = !to_syslog && stderr_is_journal();
+    state.to_syslog = target != LOG_TO_CONSOLE;
+    state.to_journal = target == LOG_TO_CONSOLE && stderr_is_journal();
     atomic_store(&state.lowest, (int)lowest);
     log_forked();
-    if (to_syslog)
-        openlog("mongrey", LOG_PID | LOG_NDELAY, LOG_MAIL);
+    if (state.to_syslog)
+        openlog("mongrey", LOG_PID | LOG_NDELAY | (target == LOG_TO_BOTH ? LOG_PERROR : 0),
+                LOG_MAIL);
 }
 
 void log_forked(void)

@@ -14,9 +14,14 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
-/* Before any thread starts. Where standard error is systemd's journal, lines carry its level prefix
- * in place of the time. */
-void log_start(bool to_syslog, enum log_level lowest);
+enum log_target {
+    LOG_TO_CONSOLE, /* where standard error is systemd's journal, with its level in place of the time */
+    LOG_TO_SYSLOG,
+    LOG_TO_BOTH /* syslog, and standard error for as long as it is the console of who started us */
+};
+
+/* Before any thread starts. */
+void log_start(enum log_target target, enum log_level lowest);
 /* In the child of a fork. */
 void log_forked(void);
 void log_set_level(enum log_level lowest);

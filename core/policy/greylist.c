@@ -162,14 +162,21 @@ static void write_date(struct writer *w, int64_t now)
                  (zone < 0 ? -zone : zone) % 60);
 }
 
+static bool wants_header(struct inquiry *q)
+{
+    const struct text *a = q->request.attribute;
+    return q->settings->greylist_header &&
+           instances_first(q->instances, a[ATTRIBUTE_instance], a[ATTRIBUTE_client_address],
+                           a[ATTRIBUTE_sender]);
+}
+
 static void pass(struct inquiry *q)
 {
     bool first = q->row.passes == 1;
     struct writer action = verdict_open(&q->verdict, OUTCOME_PASS, "triplet found");
     if (first)
         q->verdict.delay = q->row.waited / 1000;
-    if (first && q->settings->greylist_header &&
-        instances_first(q->instances, q->request.attribute[ATTRIBUTE_instance])) {
+    if (first && wants_header(q)) {
         write_literal(&action, "PREPEND X-Greylist: delayed ");
         write_number(&action, q->row.waited / 1000);
         write_literal(&action, " seconds by mongrey-" MONGREY_VERSION " at ");

@@ -3,11 +3,15 @@
 
 #include "core/base/hash.h"
 
-bool instances_first(struct instances *instances, struct text instance)
+bool instances_first(struct instances *instances, struct text instance, struct text client,
+                     struct text sender)
 {
     if (instance.size == 0)
         return true;
-    uint64_t hash = hash_table(instance.data, instance.size) | 1;
+    uint64_t parts[3] = {hash_table(instance.data, instance.size),
+                         hash_table(client.data, client.size),
+                         hash_table(sender.data, sender.size)};
+    uint64_t hash = hash_table(parts, sizeof(parts)) | 1;
     for (size_t i = 0; i < INSTANCES_MAX; i++) {
         if (instances->seen[i] == hash)
             return false;

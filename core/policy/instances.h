@@ -1,5 +1,5 @@
-/* instances.h: the messages (`instance`) that already got a header, so that it comes once a message
- * and not once a recipient. The last 1024; one thread. */
+/* instances.h: the messages that already got a header, so that it comes once a message and not once a
+ * recipient. The last 1024; one thread. */
 #ifndef MONGREY_INSTANCES_H
 #define MONGREY_INSTANCES_H
 
@@ -12,7 +12,9 @@ struct instances {
     size_t next;
 };
 
-/* True the first time an instance is met. One that has no name is always met for the first time. */
-bool instances_first(struct instances *instances, struct text instance);
+/* True the first time a message (`instance`, from this client and sender) is met. One without an
+ * instance is always met for the first time. */
+bool instances_first(struct instances *instances, struct text instance, struct text client,
+                     struct text sender);
 
 #endif

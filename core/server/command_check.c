@@ -17,7 +17,10 @@ static bool check_one(struct straight *s, struct text line)
     struct inquiry q;
     const char *why;
     if (!spelled_write(line, &w) || !request_parse(writer_text(&w), &q.request, &why)) {
-        log_error("no request in `%.*s`", (int)(line.size > 200 ? 200 : line.size), line.data);
+        char shown[256];
+        struct writer e = writer_on(shown, sizeof(shown));
+        write_escaped(&e, line, "", 200);
+        log_error("no request in `%s`", writer_end(&e));
         return false;
     }
     straight_decide(s, &q);
@@ -37,8 +40,12 @@ static bool check_lines(struct straight *s, FILE *f)
         if (t.size > 0 && t.data[0] != '#')
             fine = check_one(s, t) && fine;
     }
+    if (ferror(f) != 0) {
+        log_error("cannot read the requests: %s", strerror(errno));
+        fine = false;
+    }
     free(line);
-    return fine && ferror(f) == 0;
+    return fine;
 }
 
 static bool check_file(struct straight *s, const char *path)

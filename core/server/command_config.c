@@ -41,6 +41,16 @@ static const char *choose_path(const struct settings_sources *sources)
     return "/etc/mongrey/server.yml";
 }
 
+/* A device or a folder is never taken away, whoever asks. */
+static bool is_replaceable(const char *path)
+{
+    struct stat s;
+    if (lstat(path, &s) != 0 || S_ISREG(s.st_mode))
+        return true;
+    log_error("%s is not a regular file; it stays", path);
+    return false;
+}
+
 static bool may_replace(const char *path)
 {
     char answer[16] = "";
@@ -79,6 +89,8 @@ static bool write_sample(const char *path)
 int command_config_install(const struct options *options, const struct settings_sources *sources)
 {
     const char *path = choose_path(sources);
+    if (!is_replaceable(path))
+        return EXIT_FAILED;
     if (!options->quiet && !may_replace(path)) {
         puts("canceled operation");
         return EXIT_FAILED;

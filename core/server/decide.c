@@ -70,6 +70,7 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
     kept->item.sighting.reading = &kept->reading;
     kept->item.deadline = deadline;
     kept->item.finish = finish;
+    touches_tell(&server->touches, &q->sighting.key);
     if (!lane_submit(server->lane, &kept->item, true)) {
         free(kept);
         return NULL;

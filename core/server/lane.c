@@ -75,6 +75,7 @@ static void take(struct batch *b, struct queue *q, size_t most)
     for (size_t i = 0; i < most && q->first != NULL; i++) {
         struct lane_item *item = queue_pop(q);
         item->twin = NULL;
+        item->place = b->count;
         b->items[b->count++] = item;
     }
 }
@@ -84,7 +85,7 @@ static bool is_counter(const struct lane_item *item)
     return item->sighting.op >= STORAGE_COUNT;
 }
 
-/* By key, and of one key first come first; entries and counters apart. */
+/* By key, and of one key who came first; entries and counters apart. */
 static int compare(const void *a, const void *b)
 {
     const struct lane_item *x = *(struct lane_item *const *)a;
@@ -93,7 +94,7 @@ static int compare(const void *a, const void *b)
     if (order == 0)
         order = (int)is_counter(x) - (int)is_counter(y);
     if (order == 0)
-        order = (x->sighting.now > y->sighting.now) - (x->sighting.now < y->sighting.now);
+        order = (x->place > y->place) - (x->place < y->place);
     return order;
 }
 
@@ -110,7 +111,8 @@ static bool is_double(const struct lane_item *a, const struct lane_item *b)
     const struct storage_sighting *s = &a->sighting;
     const struct storage_sighting *t = &b->sighting;
     return s->op == STORAGE_GREY && t->op == STORAGE_GREY && s->delay == t->delay &&
-           s->window == t->window && s->keep == t->keep && t->now - s->now < 1000 &&
+           s->window == t->window && s->keep == t->keep && t->now >= s->now &&
+           t->now - s->now < 1000 &&
            s->alternates_count + t->alternates_count + s->exemptions_count + t->exemptions_count +
                    s->on_pass_count + t->on_pass_count ==
                0;

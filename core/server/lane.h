@@ -21,6 +21,7 @@ struct lane_item {
     int64_t deadline; /* steady ms: a store that is busy is asked again until then */
     void (*finish)(struct lane_item *item); /* called by lane_collect, on the loop thread */
     struct lane_item *next;
+    size_t place;           /* in its batch, in the order of submission */
     struct lane_item *twin; /* the next double in its batch */
 };
 
@@ -38,7 +39,8 @@ struct lane *lane_start(struct store *store, const struct lane_calls *calls);
 void lane_stop(struct lane *lane);
 void lane_free(struct lane *lane);
 
-/* Loop thread. `urgent`: a request waits for it; the rest rides along. False: the queue is full. */
+/* Loop thread. `urgent`: a request waits for it; the rest rides along. Of one key, what was submitted
+ * first as urgent is done first. False: the queue is full. */
 bool lane_submit(struct lane *lane, struct lane_item *item, bool urgent);
 /* Loop thread: calls finish() of each item done since the last time. */
 void lane_collect(struct lane *lane);

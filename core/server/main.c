@@ -28,16 +28,24 @@ static void warn(void *context, const char *text)
     log_warning("%s", text);
 }
 
+/* Under spawn(8) standard error is the connection to Postfix; a daemon's is the terminal of who started
+ * it, until it detaches. */
+static enum log_target choose_log(const struct options *o)
+{
+    if (o->console)
+        return LOG_TO_CONSOLE;
+    if (o->daemon)
+        return LOG_TO_BOTH;
+    return o->syslog || strcmp(o->command, "policy") == 0 ? LOG_TO_SYSLOG : LOG_TO_CONSOLE;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     bool done;
     if (!options_read(argc, argv, &options, &done))
         return done ? EXIT_FINE : EXIT_WRONG_USE;
-    /* Under spawn(8) standard error is the connection to Postfix. */
-    bool no_console = options.daemon || strcmp(options.command, "policy") == 0;
-    bool to_syslog = options.syslog || (no_console && !options.console);
-    log_start(to_syslog, LOG_LEVEL_INFO);
+    log_start(choose_log(&options), LOG_LEVEL_INFO);
     if (!hash_start()) {
         log_error("the system gives no random numbers");
         return EXIT_FAILED;

@@ -35,6 +35,11 @@ int straight_start(struct straight *s, struct settings *settings, bool look)
     enum storage_status status = store_open(s->store, &error);
     if (status == STORAGE_OK)
         return EXIT_FINE;
+    if (look && status == STORAGE_UNAVAILABLE) {
+        log_warning("store %s: %s; everybody is new", store_masked(s->store), error.text);
+        s->absent = true;
+        return EXIT_FINE;
+    }
     log_error("store %s: %s", store_masked(s->store), error.text);
     bool config = status == STORAGE_INVALID || status == STORAGE_SCHEMA || status == STORAGE_DENIED;
     return config ? EXIT_CONFIG : EXIT_FAILED;
@@ -47,6 +52,13 @@ void straight_end(struct straight *s)
     s->store = NULL;
 }
 
+/* A row as a first sight makes it. */
+static void be_new(struct inquiry *q)
+{
+    q->status = STORAGE_OK;
+    q->row = (struct storage_row){.first_seen = q->request.now, .tries = 1};
+}
+
 void straight_decide(struct straight *s, struct inquiry *q)
 {
     char memory[GREYLIST_READING_MAX];
@@ -57,6 +69,10 @@ void straight_decide(struct straight *s, struct inquiry *q)
     q->host = s->host;
     prepare(&q->request, clock_wall(), s->settings->test_clock);
     bool decided = pipeline_run(q);
+    while (!decided && s->absent) {
+        be_new(q);
+        decided = pipeline_resume(q);
+    }
     while (!decided) {
         greylist_read(q, memory, &reading);
         q->sighting.reading = &reading;

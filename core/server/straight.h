@@ -14,11 +14,12 @@ struct straight {
     struct instances instances;
     struct id_maker ids;
     char host[256];
-    bool look; /* change nothing */
+    bool look;   /* change nothing */
+    bool absent; /* there is no store to look at: everybody is new */
 };
 
-/* Opens the store. Returns an exit status; what is wrong was logged. The settings stay the
- * caller's. */
+/* Opens the store; one that is not made yet is no fault where it is only looked at. Returns an exit
+ * status; what is wrong was logged. The settings stay the caller's. */
 int straight_start(struct straight *straight, struct settings *settings, bool look);
 void straight_end(struct straight *straight);
 /* Decides a parsed request, which is prepared here; gives the verdict its id. */

@@ -67,6 +67,38 @@ void touches_note(struct touches *t, const struct storage_sighting *grey)
         touches_flush(t);
 }
 
+static void send_touch(struct touches *t, struct touch *touch, bool urgent)
+{
+    touch->item.deadline = clock_steady() + TELL_TIMEOUT;
+    if (lane_submit(t->lane, &touch->item, urgent))
+        t->on_their_way++;
+    else
+        free(touch); /* the store is far behind: counters give way to mail */
+}
+
+/* Takes the touch at place i out of the table, moving up those that were put behind it for want of
+ * their own place. */
+static struct touch *take_out(struct touches *t, size_t i)
+{
+    size_t mask = 2 * TOUCHES_MAX - 1;
+    struct touch *taken = t->table[i];
+    t->table[i] = NULL;
+    t->count--;
+    for (size_t k = (i + 1) & mask; t->table[k] != NULL; k = (k + 1) & mask) {
+        struct touch *moved = t->table[k];
+        t->table[k] = NULL;
+        t->table[place(t, &moved->item.sighting.key)] = moved;
+    }
+    return taken;
+}
+
+void touches_tell(struct touches *t, const struct storage_key *key)
+{
+    size_t i = place(t, key);
+    if (t->count > 0 && t->table[i] != NULL)
+        send_touch(t, take_out(t, i), true);
+}
+
 void touches_flush(struct touches *t)
 {
     if (t->count == 0)
@@ -76,11 +108,7 @@ void touches_flush(struct touches *t)
         if (touch == NULL)
             continue;
         t->table[i] = NULL;
-        touch->item.deadline = clock_steady() + TELL_TIMEOUT;
-        if (lane_submit(t->lane, &touch->item, false))
-            t->on_their_way++;
-        else
-            free(touch); /* the store is far behind: counters give way to mail */
+        send_touch(t, touch, false);
     }
     t->count = 0;
 }

@@ -142,12 +142,39 @@ static enum storage_status look(sqlite3 *sqlite, int64_t *version, struct storag
     return STORAGE_OK;
 }
 
-enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *host,
+/* In one view of the file: between two reads another instance could be making it. */
+static enum storage_status look_once(sqlite3 *sqlite, const struct storage_host *host,
+                                     bool *current, struct storage_error *error)
+{
+    int64_t version = 0;
+    int code = run(sqlite, "BEGIN");
+    if (code != SQLITE_OK)
+        return sqlite_status(sqlite, code, error);
+    enum storage_status status = look(sqlite, &version, error);
+    *current = status == STORAGE_OK && version == SCHEMA_VERSION && is_wide(sqlite, host);
+    run(sqlite, "COMMIT");
+    return status;
+}
+
+static enum storage_status upgrade(sqlite3 *sqlite, const struct storage_host *host,
                                    struct storage_error *error)
 {
     int64_t version = 0;
+    /* Another instance may have been faster. */
     enum storage_status status = look(sqlite, &version, error);
-    if (status != STORAGE_OK || (version == SCHEMA_VERSION && is_wide(sqlite, host)))
+    if (status == STORAGE_OK && version == 0)
+        status = sqlite_status(sqlite, make_tables(sqlite), error);
+    if (status == STORAGE_OK)
+        status = sqlite_status(sqlite, widen_all(sqlite, host), error);
+    return status;
+}
+
+enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *host,
+                                   struct storage_error *error)
+{
+    bool current = false;
+    enum storage_status status = look_once(sqlite, host, &current, error);
+    if (status != STORAGE_OK || current)
         return status;
     if (host->read_only)
         return sqlite_refuse(error, STORAGE_UNAVAILABLE,
@@ -155,12 +182,7 @@ enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *h
     int code = run(sqlite, "BEGIN IMMEDIATE");
     if (code != SQLITE_OK)
         return sqlite_status(sqlite, code, error);
-    /* Another instance may have been faster. */
-    status = look(sqlite, &version, error);
-    if (status == STORAGE_OK && version == 0)
-        status = sqlite_status(sqlite, make_tables(sqlite), error);
-    if (status == STORAGE_OK)
-        status = sqlite_status(sqlite, widen_all(sqlite, host), error);
+    status = upgrade(sqlite, host, error);
     if (status == STORAGE_OK) {
         code = run(sqlite, "COMMIT");
         if (code == SQLITE_OK)

@@ -54,6 +54,19 @@ static const char settle[] = "PRAGMA trusted_schema = OFF;"
                              "PRAGMA cache_size = -4096;"
                              "PRAGMA wal_autocheckpoint = 2000;";
 
+/* Several that open a new file at once get in each other's way here, and SQLite's own waiting does not
+ * cover the change to WAL. */
+static int set_journal(sqlite3 *sqlite, uint32_t timeout)
+{
+    int code = SQLITE_BUSY;
+    for (uint32_t waited = 0; (code & 0xff) == SQLITE_BUSY && waited <= timeout; waited += 10) {
+        code = sqlite3_exec(sqlite, journal, NULL, NULL, NULL);
+        if ((code & 0xff) == SQLITE_BUSY)
+            sqlite3_sleep(10);
+    }
+    return code;
+}
+
 enum storage_status sqlite_connect(const struct storage_db *db, sqlite3 **sqlite,
                                    struct storage_error *error)
 {
@@ -65,7 +78,7 @@ enum storage_status sqlite_connect(const struct storage_db *db, sqlite3 **sqlite
     if (code == SQLITE_OK)
         code = sqlite3_busy_timeout(*sqlite, (int)db->host->call_timeout);
     if (code == SQLITE_OK && !read_only)
-        code = sqlite3_exec(*sqlite, journal, NULL, NULL, NULL);
+        code = set_journal(*sqlite, db->host->call_timeout);
     if (code == SQLITE_OK)
         code = sqlite3_exec(*sqlite, settle, NULL, NULL, NULL);
     if (code == SQLITE_OK)

@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""Runs the tests and adds them up: the last line is `N passed, N failed, N skipped`.
+
+usage: run.py --build DIR [GROUP ...]      groups: unit conformance notices fuzz walls symbols pytest
+
+Each group prints what it prints; a program that dies without a report counts as a failure.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "fuzz", "pytest"]
+
+
+class Sum:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.notes = []
+
+    def add(self, passed=0, failed=0, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def line(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def run(command, **more):
+    print("$", " ".join(str(c) for c in command), flush=True)
+    return subprocess.run([str(c) for c in command], cwd=ROOT, **more)
+
+
+def add_junit(total, path, name):
+    """Adds up a junit report; False if there is none to read."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return False
+    cases = list(root.iter("testcase"))
+    for case in cases:
+        label = f"{name}: {case.get('name')}"
+        bad = case.find("failure") if case.find("failure") is not None else case.find("error")
+        if bad is not None:
+            total.add(failed=1)
+            total.notes.append(f"FAILED {label}")
+            print(f"FAILED {label}\n{(bad.text or '').strip()}", flush=True)
+        elif case.find("skipped") is not None:
+            total.add(skipped=1)
+            why = case.find("skipped").get("message") or ""
+            total.notes.append(f"skipped {label} {why}".rstrip())
+        else:
+            total.add(passed=1)
+    return bool(cases)
+
+
+def cmocka(total, name, command):
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.xml")
+        env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="xml", CMOCKA_XML_FILE=str(report))
+        done = run(command, env=env)
+        before = total.failed
+        if not add_junit(total, report, name) or (done.returncode and total.failed == before):
+            total.add(failed=1)
+            total.notes.append(f"FAILED {name}: ended with status {done.returncode}")
+
+
+def plain(total, name, command):
+    done = run(command)
+    total.add(passed=done.returncode == 0, failed=done.returncode != 0)
+    if done.returncode:
+        total.notes.append(f"FAILED {name}: status {done.returncode}")
+
+
+def counted(total, name, command):
+    """A program that counts for itself in its last line."""
+    done = run(command, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, end="", flush=True)
+    found = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", done.stdout)
+    if found:
+        total.add(*(int(n or 0) for n in found[-1]))
+    if not found or (done.returncode and found[-1][1] == "0"):
+        total.add(failed=1)
+    if not found or done.returncode:
+        total.notes.append(f"FAILED {name}: status {done.returncode}")
+
+
+def run_unit(total, build):
+    for program in sorted((build / "tests/unit").glob("test_*")):
+        if program.suffix != ".d":
+            cmocka(total, program.name, [program])
+
+
+def run_conformance(total, build):
+    program = build / "tests/conformance"
+    with tempfile.TemporaryDirectory() as folder:
+        cmocka(total, "conformance memory",
+               [program, build / "tests/drivers/memory.so", "memory:///%s"])
+        cmocka(total, "conformance sqlite",
+               [program, build / "drivers/sqlite.so", f"sqlite:///{folder}/%s.db"])
+
+
+def run_notices(total, build):
+    counted(total, "notices", [build / "tests/notices", build / "tests/conformance",
+                               build / "tests/drivers/memory.so"])
+
+
+def run_fuzz(total, build):
+    for program in sorted((build / "tests/fuzz").glob("replay_*")):
+        name = program.name.removeprefix("replay_")
+        plain(total, f"corpus {name}", [program, ROOT / "tests/fuzz/corpus" / name])
+
+
+def run_pytest(total, build):
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.xml")
+        done = run(["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
+                    f"--junitxml={report}", "tests"], env=dict(os.environ, MONGREY_BUILD=str(build)))
+        before = total.failed
+        if not add_junit(total, report, "pytest") or (done.returncode and total.failed == before):
+            total.add(failed=1)
+            total.notes.append(f"FAILED pytest: ended with status {done.returncode}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("groups", nargs="*", default=GROUPS)
+    options = parser.parse_args()
+    build = options.build.resolve()
+    total = Sum()
+    for group in options.groups:
+        start = time.monotonic()
+        before = (total.passed, total.failed)
+        if group == "walls":
+            plain(total, "walls", [ROOT / "tests/walls.sh"])
+        elif group == "symbols":
+            plain(total, "symbols", [ROOT / "tests/symbols.sh", build])
+        else:
+            globals()[f"run_{group}"](total, build)
+        if (total.passed, total.failed) == before:
+            total.add(failed=1)
+            total.notes.append(f"FAILED {group}: no test ran")
+        print(f"-- {group}: {time.monotonic() - start:.0f} s", flush=True)
+    for note in total.notes:
+        print(note)
+    print(total.line())
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
