@@ -326,7 +326,9 @@ typedef bool storage_each(void *context, const struct storage_record *record);
 /* A record to be written whole, or erased. */
 struct storage_change {
     const char *id;
-    int64_t expected; /* 0: must be new; STORAGE_ANY_VERSION: new or not; else its version now */
+    /* 0: it must be new (CONFLICT where the id is there); STORAGE_ANY_VERSION: new or not; else its
+     * present version. */
+    int64_t expected;
     const struct storage_value *values; /* as in storage_record; NULL: erase it */
     int64_t version;                    /* out: the record's version now; 0 where it was erased */
 };

@@ -110,7 +110,7 @@ static void insert_text(struct sql_text *sql, const struct storage_kind *kind)
     sql_add(sql, ") VALUES (?1, 1");
     for (size_t i = 0; i < kind->fields_count; i++)
         sql_add(sql, ", ?%zu", i + 3);
-    sql_add(sql, ") RETURNING version");
+    sql_add(sql, ") ON CONFLICT (id) DO NOTHING RETURNING version");
 }
 
 static void erase_text(struct sql_text *sql, const struct storage_kind *kind)
@@ -203,7 +203,11 @@ static enum storage_status change_record(struct storage_session *session, struct
         return status;
     if (c->values == NULL || c->expected > 0)
         return why_unchanged(session, w->kind, c->id, error);
-    return writing_run(session, w, WRITE_INSERT, c, &found, error);
+    status = writing_run(session, w, WRITE_INSERT, c, &found, error);
+    if (status == STORAGE_OK && !found)
+        return sqlite_refuse(error, STORAGE_CONFLICT, "%s %s is there already", w->kind->name,
+                             c->id);
+    return status;
 }
 
 static enum storage_status erase_entry(struct storage_session *session, struct storage_change *c,

@@ -41,7 +41,8 @@ static const char *const sql[STATEMENTS] = {
                          " WHERE e.key IS NULL LIMIT ?1)",
     [SQL_TALLY] = "SELECT count(*), coalesce(sum(passes), 0), coalesce(sum(tries), 0),"
                   " coalesce(sum(passes = 0 AND first_seen < ?2), 0),"
-                  " coalesce(sum(waited > 0 AND passes > 0), 0), coalesce(sum(waited), 0)"
+                  " coalesce(sum(waited > 0 AND passes > 0), 0),"
+                  " coalesce(sum(CASE WHEN passes > 0 THEN waited ELSE 0 END), 0)"
                   " FROM greylist_entry WHERE first_seen >= ?1",
 };
 
