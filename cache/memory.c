@@ -2,8 +2,8 @@
  * memory.c: the cache in the process's own memory.
  *
  * A table of buckets of eight slots that grows a bucket at a time (linear hashing), so that memory
- * follows the number of keys, no growth ever holds up a request, and a cached key costs 64 bytes.
- * At its full size the slot that was used least recently in a key's bucket makes room.
+ * follows the number of keys, no growth ever holds up a request, and a cached key costs 128 bytes, 32
+ * at the full size. In a bucket that is full the slot that was used least recently makes room.
  */
 #include "include/cache.h"
 
@@ -14,8 +14,9 @@
 #include "core/base/hash.h"
 
 #define SLOTS 8
-#define SLOTS_WANTED 4 /* on average; more would push out keys that a bucket nearby has room for \
-                        */
+/* Wanted on average. Buckets that were not yet split in a round of growing hold up to twice that, and
+ * few of them overflow while there is room elsewhere. */
+#define SLOTS_WANTED 2
 
 struct slot {
     uint8_t key[CACHE_KEY_SIZE];

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests and adds them up: the last line is `N passed, N failed, N skipped`.
 
-usage: run.py --build DIR [GROUP ...]      groups: unit conformance notices fuzz walls symbols pytest
+usage: run.py --build DIR [GROUP ...]      groups: walls symbols unit conformance notices fuzz replay live
 
 Each group prints what it prints; a program that dies without a report counts as a failure.
 """
@@ -16,7 +16,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "fuzz", "pytest"]
+GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "fuzz", "replay", "live"]
 
 
 class Sum:
@@ -61,10 +61,10 @@ def add_junit(total, path, name):
     return bool(cases)
 
 
-def cmocka(total, name, command):
+def cmocka(total, name, command, **variables):
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder, "report.xml")
-        env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="xml", CMOCKA_XML_FILE=str(report))
+        env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="xml", CMOCKA_XML_FILE=str(report), **variables)
         done = run(command, env=env)
         before = total.failed
         if not add_junit(total, report, name) or (done.returncode and total.failed == before):
@@ -94,8 +94,8 @@ def counted(total, name, command):
 
 def run_unit(total, build):
     for program in sorted((build / "tests/unit").glob("test_*")):
-        if program.suffix != ".d":
-            cmocka(total, program.name, [program])
+        cmocka(total, program.name, [program], MONGREY_TEST_DRIVERS=str(build / "drivers"),
+               MONGREY_TEST_FAKES=str(build / "tests/fakes"))
 
 
 def run_conformance(total, build):
@@ -113,20 +113,28 @@ def run_notices(total, build):
 
 
 def run_fuzz(total, build):
-    for program in sorted((build / "tests/fuzz").glob("replay_*")):
-        name = program.name.removeprefix("replay_")
-        plain(total, f"corpus {name}", [program, ROOT / "tests/fuzz/corpus" / name])
+    """The fuzzers' corpora, each through its parser once."""
+    for program in sorted((build / "tests/replay").iterdir()):
+        plain(total, f"corpus {program.name}", [program, ROOT / "tests/fuzz/corpus" / program.name])
 
 
-def run_pytest(total, build):
-    with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder, "report.xml")
+def pytest(total, build, folder):
+    with tempfile.TemporaryDirectory() as reports:
+        report = pathlib.Path(reports, "report.xml")
         done = run(["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-                    f"--junitxml={report}", "tests"], env=dict(os.environ, MONGREY_BUILD=str(build)))
+                    f"--junitxml={report}", folder], env=dict(os.environ, MONGREY_BUILD=str(build)))
         before = total.failed
         if not add_junit(total, report, "pytest") or (done.returncode and total.failed == before):
             total.add(failed=1)
             total.notes.append(f"FAILED pytest: ended with status {done.returncode}")
+
+
+def run_replay(total, build):
+    pytest(total, build, "tests/replay")
+
+
+def run_live(total, build):
+    pytest(total, build, "tests/live")
 
 
 def main():

@@ -1,7 +1,13 @@
 # tests.mk: building and running the tests. `make check` installs what it needs, builds, runs all of them;
 # its last line is `N passed, N failed, N skipped`.
 
-TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so
+UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FAKES = fine oldabi small misnamed nosymbol otherscheme
+
+TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so \
+	$(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FAKES:%=$(BUILD)/tests/fakes/%.so) \
+	$(FUZZERS:%=$(BUILD)/tests/replay/%)
 
 CONFORMANCE_SOURCES = $(filter-out tests/conformance/notices.c,$(wildcard tests/conformance/*.c))
 MEMORY_SOURCES = $(wildcard tests/drivers/memory/*.c)
@@ -17,6 +23,27 @@ $(BUILD)/tests/notices: $(call objects,tests/conformance/notices.c)
 	@mkdir -p $(@D)
 	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
 
+# Drivers that the loader must refuse, each for its own reason.
+FAKE_fine = -DFAKE_SYMBOL=storage_driver_fine -DFAKE_NAME='"fine"' -DFAKE_SCHEME='"fine"'
+FAKE_oldabi = -DFAKE_SYMBOL=storage_driver_oldabi -DFAKE_NAME='"oldabi"' -DFAKE_SCHEME='"oldabi"' -DFAKE_ABI=99
+FAKE_small = -DFAKE_SYMBOL=storage_driver_small -DFAKE_NAME='"small"' -DFAKE_SCHEME='"small"' -DFAKE_SIZE=8
+FAKE_misnamed = -DFAKE_SYMBOL=storage_driver_misnamed -DFAKE_NAME='"fine"' -DFAKE_SCHEME='"misnamed"'
+FAKE_nosymbol = -DFAKE_SYMBOL=nothing -DFAKE_NAME='"nosymbol"' -DFAKE_SCHEME='"nosymbol"'
+FAKE_otherscheme = -DFAKE_SYMBOL=storage_driver_otherscheme -DFAKE_NAME='"otherscheme"' -DFAKE_SCHEME='"fine"'
+
+$(BUILD)/tests/fakes/%.so: tests/unit/fake_driver.c include/storage.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FAKE_$*) -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(CORE_LIBS)
+
+# The fuzzers' corpora, without libFuzzer.
+$(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
 tests: all $(TESTS)
 
 check: deps-check
@@ -31,6 +58,36 @@ sanitize: deps-check
 	$(MAKE) BUILD=build-tsan SANITIZE=thread tests
 	$(PYTHON) -B tests/run.py --build build-asan $(SANITIZED) replay
 	$(PYTHON) -B tests/run.py --build build-tsan $(SANITIZED) replay
+
+# --- Fuzzing ------------------------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 60
+FUZZ_DICT_request = -dict=$(BUILD)/fuzz/attributes.dict
+FUZZ_DICT_spelled = -dict=$(BUILD)/fuzz/attributes.dict
+FUZZ_DICT_settings = -dict=$(BUILD)/fuzz/settings.dict
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
+
+$(BUILD)/fuzz/%.dict: core/policy/%.def tests/fuzz/dictionary.py
+	@mkdir -p $(@D)
+	$(PYTHON) -B tests/fuzz/dictionary.py $* $< > $@
+
+fuzz: deps-check
+	$(MAKE) CC=clang BUILD=build-fuzz SANITIZE=fuzzer-no-link,address,undefined fuzz-run
+
+fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) $(BUILD)/fuzz/attributes.dict $(BUILD)/fuzz/settings.dict
+	@mkdir -p $(FUZZERS:%=$(BUILD)/fuzz/found/%)
+	@failed=; $(foreach f,$(FUZZERS),echo "fuzzing $(f), $(FUZZ_SECONDS) s"; \
+	  $(BUILD)/fuzz/fuzz_$(f) -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -artifact_prefix=$(BUILD)/fuzz/$(f)- $(FUZZ_DICT_$(f)) \
+	  $(BUILD)/fuzz/found/$(f) tests/fuzz/corpus/$(f) >$(BUILD)/fuzz/$(f).log 2>&1 || \
+	  { tail -n 20 $(BUILD)/fuzz/$(f).log; failed="$$failed $(f)"; };) \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+.SECONDARY:
+.PHONY: fuzz fuzz-run
 
 # --- Lint --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,9 @@ static bool parse_unix(struct text path, struct endpoint *e, const char **why)
     *why = "needs an absolute path of at most 107 bytes";
     if (path.size < 2 || path.size > ENDPOINT_PATH_MAX || path.data[0] != '/')
         return false;
+    *why = "has characters that cannot be printed";
+    if (!text_is_printable(path))
+        return false;
     e->path = path;
     return true;
 }
@@ -56,7 +59,8 @@ bool endpoint_parse(struct text t, struct endpoint *e, const char **why)
         return true;
     *why = "has no port between 0 and 65535 behind its colon";
     struct text digits = {rest.data + 1, rest.size - 1};
-    if (rest.data[0] != ':' || !text_number(digits, &port) || port < 0 || port > 65535)
+    if (rest.data[0] != ':' || (digits.size > 0 && digits.data[0] == '-') ||
+        !text_number(digits, &port) || port < 0 || port > 65535)
         return false;
     e->port = (int)port;
     return true;

@@ -139,6 +139,9 @@ void log_format(enum log_level level, const char *format, ...)
     if (length < 0)
         return;
     size_t size = (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1;
+    /* A library's message may have several lines; here it gets one. */
+    for (size_t i = 0; i < size; i++)
+        line[i] = (unsigned char)line[i] < ' ' || line[i] == 0x7f ? ' ' : line[i];
     log_line(level, (struct text){line, size});
 }
 

@@ -172,6 +172,18 @@ static bool is_printable(uint32_t c)
     return c < 0xe0000 || c > 0xe0fff;
 }
 
+bool text_is_printable(struct text t)
+{
+    for (size_t i = 0; i < t.size;) {
+        uint32_t code = 0;
+        size_t length = text_utf8(t.data + i, t.size - i, &code);
+        if (length == 0 || !is_printable(code))
+            return false;
+        i += length;
+    }
+    return true;
+}
+
 /* The ASCII characters that stand for themselves, a bit each. */
 struct plain {
     uint64_t bits[2];

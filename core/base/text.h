@@ -54,6 +54,9 @@ void write_escaped(struct writer *w, struct text t, const char *also, size_t lim
 /* The length of the well-formed UTF-8 character at data (RFC 3629), 0 where there is none. */
 size_t text_utf8(const char *data, size_t size, uint32_t *code);
 
+/* Whether all of it is UTF-8 that stays on its line and moves or hides nothing beside it. */
+bool text_is_printable(struct text t);
+
 /* A whole decimal number; no sign but '-', no blanks, no overflow. */
 bool text_number(struct text t, int64_t *number);
 /* `20`, `20s`, `5m`, `3h`, `35d`, `2w`, `1.5h`, `200ms`, blank before the unit allowed ->

@@ -71,8 +71,7 @@ static bool cut(struct text t, struct parts *p, const char **why)
         return false;
     const char *authority = colon + 3;
     const char *slash = first_of(authority, end, "/?#");
-    /* A password may hold '@' and even '/', where it was not encoded; the last '@' before the first
-     * '/' is the end of it, as the client libraries read it. */
+    /* The last '@' before the first '/' ends the password, as the client libraries read it. */
     const char *at = find_last(between(authority, slash), '@');
     if (at != NULL) {
         const char *sep = memchr(authority, ':', (size_t)(at - authority));
@@ -87,6 +86,9 @@ static bool cut(struct text t, struct parts *p, const char **why)
     p->path = p->has_path ? between(slash + 1, question) : between(slash, slash);
     *why = "has a fragment (#): write %23 where it belongs to a name or password";
     if (first_of(question, end, "#") < end)
+        return false;
+    *why = "has an @ behind its host: in names and passwords write %40 for @, %2F for /, %3F for ?";
+    if (first_of(slash, end, "@") < end)
         return false;
     p->query = question < end ? between(question + 1, end) : (struct text){NULL, 0};
     return true;
@@ -122,16 +124,34 @@ static const char *decode(struct arena *arena, struct text t, const char **why)
     return copy;
 }
 
+static bool check_port(struct text port)
+{
+    int64_t number;
+    return port.size == 0 || (port.data[0] != '-' && text_number(port, &number) && number <= 65535);
+}
+
+/* Each host is a name, an address, or an IPv6 address in brackets, with a port or none. (MongoDB's Unix
+ * sockets come percent-encoded.) */
 static bool check_hosts(struct text hosts, const char **why)
 {
-    int brackets = 0;
-    *why = "has unbalanced brackets in its host";
-    for (size_t i = 0; i < hosts.size; i++) {
-        brackets += hosts.data[i] == '[' ? 1 : hosts.data[i] == ']' ? -1 : 0;
-        if (brackets < 0 || brackets > 1)
+    struct text host;
+    while (hosts.size > 0 && text_split(&hosts, ',', &host)) {
+        const char *close = host.size > 0 && host.data[0] == '[' ? find_last(host, ']') : NULL;
+        size_t skip = close != NULL ? (size_t)(close - host.data) + 1 : 0;
+        struct text rest = {host.data + skip, host.size - skip};
+        struct text name;
+        *why = "has unbalanced brackets in its host";
+        size_t brackets = 0;
+        for (size_t i = 0; i < host.size; i++)
+            brackets += host.data[i] == '[' || host.data[i] == ']';
+        if (brackets != (close != NULL ? 2 : 0))
+            return false;
+        *why = "has a port that is no number up to 65535 (an IPv6 address goes in brackets)";
+        text_split(&rest, ':', &name);
+        if ((close != NULL && name.size > 0) || (rest.data != NULL && !check_port(rest)))
             return false;
     }
-    return brackets == 0;
+    return true;
 }
 
 static bool decode_query(struct arena *arena, struct text query, struct url *url, const char **why)
@@ -176,8 +196,11 @@ bool url_parse(struct arena *arena, struct text t, struct url *url, const char *
     return url->path != NULL && decode_query(arena, p.query, url, why);
 }
 
+/* An encoded name could hide any word. */
 static bool looks_secret(struct text name)
 {
+    if (name.size > 0 && memchr(name.data, '%', name.size) != NULL)
+        return true;
     static const char *const words[] = {"pass", "secret", "token", "key", "pwd", "auth"};
     for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
         struct text word = text_of(words[w]);

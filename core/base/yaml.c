@@ -9,6 +9,7 @@ struct reader {
     yaml_parser_t parser;
     yaml_event_t event;
     struct arena *arena;
+    struct text text;
     struct yaml_error *error;
 };
 
@@ -31,6 +32,11 @@ static bool next(struct reader *r)
         return true;
     memset(&r->event, 0, sizeof(r->event));
     unsigned line = (unsigned)r->parser.problem_mark.line + 1;
+    /* Of bytes that are no characters libyaml tells the place only. */
+    for (size_t i = 0;
+         r->parser.error == YAML_READER_ERROR && i < r->parser.problem_offset && i < r->text.size;
+         i++)
+        line += r->text.data[i] == '\n';
     return fail(r, line, r->parser.problem != NULL ? r->parser.problem : "is not YAML");
 }
 
@@ -63,6 +69,7 @@ static bool read_node(struct reader *r, unsigned depth, struct yaml_node **out);
 static bool read_children(struct reader *r, struct yaml_node *parent, unsigned depth)
 {
     struct yaml_node **link = &parent->child;
+    unsigned keys = 0;
     for (;;) {
         struct text key = {NULL, 0};
         if (!next(r))
@@ -80,6 +87,8 @@ static bool read_children(struct reader *r, struct yaml_node *parent, unsigned d
             return false;
         (*link)->key = key;
         (*link)->key_line = line;
+        if (key.data != NULL && ++keys > YAML_KEYS_MAX)
+            return fail(r, line, "too many keys in one group");
         for (struct yaml_node *n = parent->child; key.data != NULL && n != *link; n = n->next) {
             if (text_equal(n->key, key))
                 return fail(r, line, "a key stands twice in one group");
@@ -128,7 +137,7 @@ static bool read_document(struct reader *r, struct yaml_node **root)
 bool yaml_parse(struct arena *arena, struct text t, struct yaml_node **root,
                 struct yaml_error *error)
 {
-    struct reader r = {.arena = arena, .error = error};
+    struct reader r = {.arena = arena, .text = t, .error = error};
     *root = NULL;
     *error = (struct yaml_error){0, ""};
     if (t.size > YAML_FILE_MAX)

@@ -8,6 +8,7 @@
 
 #define YAML_FILE_MAX (1024 * 1024)
 #define YAML_DEPTH_MAX 16
+#define YAML_KEYS_MAX 1024 /* of one map; lists have no such bound */
 
 enum yaml_type { YAML_SCALAR, YAML_LIST, YAML_MAP };
 

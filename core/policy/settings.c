@@ -161,6 +161,19 @@ static void suggest(struct writer *w, struct text group, struct text key)
             best = row;
         }
     }
+    const char *nearest = NULL;
+    for (int i = 0; group.size == 0 && i < SETTINGS; i++) {
+        const char *name = setting_rows[i].group;
+        unsigned d = 2 * text_distance(key, text_of(name));
+        if (name[0] != '\0' && d < distance) {
+            distance = d;
+            nearest = name;
+        }
+    }
+    if (nearest != NULL && distance <= key.size + 2) {
+        write_format(w, "; the nearest is the group `%s`", nearest);
+        return;
+    }
     if (best == NULL || distance > key.size + 2)
         return;
     write_format(w, "; the nearest is `%s%s%s`", best->group, best->group[0] != '\0' ? "." : "",
@@ -203,6 +216,7 @@ static bool set_node(struct load *l, struct text group, const struct yaml_node *
     char why[WHY_SIZE] = "";
     int which = find_setting(group, node->key);
     bool fine = false;
+    unsigned line = node->line;
     if (which < 0)
         return fail_unknown(l, node->key_line, group, node->key);
     if (is_null(node))
@@ -211,11 +225,11 @@ static bool set_node(struct load *l, struct text group, const struct yaml_node *
     if (node->type == YAML_SCALAR)
         fine = setting_set(l->settings, (enum setting)which, node->scalar, why, sizeof(why));
     else if (node->type == YAML_LIST && is_list)
-        fine = setting_set_list(l->settings, (enum setting)which, node, why, sizeof(why));
+        fine = setting_set_list(l->settings, (enum setting)which, node, &line, why, sizeof(why));
     else
         snprintf(why, sizeof(why), "%s", is_list ? "must be a list" : "must be a single value");
     if (!fine)
-        return fail_at(l, node->line, node->key, why);
+        return fail_at(l, line, node->key, why);
     l->settings->source[which] = FROM_FILE;
     l->settings->line[which] = node->line;
     return true;
@@ -259,41 +273,65 @@ static bool set_from_text(struct load *l, struct text text)
     return fine;
 }
 
-/* "key=value" with the group in front or, where only one setting has that key, without. */
+/* What is no key at all may be a secret that slipped: it is not repeated. */
+static bool fail_option(struct load *l, struct text name, const char *why)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+    bool is_key = name.size <= 64;
+    for (size_t i = 0; is_key && i < name.size; i++)
+        is_key = memchr(letters, name.data[i], sizeof(letters) - 1) != NULL;
+    snprintf(l->error->text, sizeof(l->error->text), "--set%s%.*s: %s", is_key ? " " : "",
+             is_key ? (int)name.size : 0, name.data, why);
+    return false;
+}
+
+/* A key with its group in front or, where only one setting has that key, without. (`host` alone is the
+ * listener: the store's needs its group.) */
+static int find_option(struct text name, struct text *group, struct text *key)
+{
+    const char *dot = name.size > 0 ? memchr(name.data, '.', name.size) : NULL;
+    *group = (struct text){"", 0};
+    *key = name;
+    if (dot != NULL) {
+        *group = (struct text){name.data, (size_t)(dot - name.data)};
+        *key = (struct text){dot + 1, name.size - group->size - 1};
+    }
+    int which = find_setting(*group, *key);
+    for (int i = 0; which < 0 && dot == NULL && i < SETTINGS; i++) {
+        if (text_equal(*key, text_of(setting_rows[i].key)))
+            which = i;
+    }
+    return which;
+}
+
+static bool set_option(struct load *l, const char *option)
+{
+    struct text value = text_of(option);
+    struct text name;
+    struct text group;
+    struct text key;
+    char why[WHY_SIZE];
+    text_split(&value, '=', &name);
+    int which = find_option(name, &group, &key);
+    if (value.data == NULL)
+        return fail_option(l, name, "must be key=value");
+    if (which < 0) {
+        struct writer w = writer_on(why, sizeof(why));
+        write_literal(&w, "there is no such setting");
+        suggest(&w, group, key);
+        return fail_option(l, name, writer_end(&w));
+    }
+    if (!setting_set(l->settings, (enum setting)which, value, why, sizeof(why)))
+        return fail_option(l, name, why);
+    l->settings->source[which] = FROM_OPTION;
+    return true;
+}
+
 static bool set_from_options(struct load *l)
 {
     for (const char *const *o = l->sources->options; o != NULL && *o != NULL; o++) {
-        struct text value = text_of(*o);
-        struct text name;
-        struct text group = {"", 0};
-        char why[WHY_SIZE] = "must be key=value";
-        text_split(&value, '=', &name);
-        const char *dot = name.size > 0 ? memchr(name.data, '.', name.size) : NULL;
-        struct text key = name;
-        if (dot != NULL) {
-            group = (struct text){name.data, (size_t)(dot - name.data)};
-            key = (struct text){dot + 1, name.size - group.size - 1};
-        }
-        int which = find_setting(group, key);
-        for (int i = 0; which < 0 && dot == NULL && i < SETTINGS; i++) {
-            /* `host` alone is the listener: the store's `host` needs its group. */
-            if (text_equal(key, text_of(setting_rows[i].key)))
-                which = i;
-        }
-        l->name = "--set";
-        if (value.data != NULL && which < 0) {
-            struct writer w = writer_on(why, sizeof(why));
-            write_literal(&w, "there is no such setting");
-            suggest(&w, group, key);
-            writer_end(&w);
-        }
-        if (value.data == NULL || which < 0 ||
-            !setting_set(l->settings, (enum setting)which, value, why, sizeof(why))) {
-            snprintf(l->error->text, sizeof(l->error->text), "--set %.*s: %s", (int)name.size,
-                     name.data, why);
+        if (!set_option(l, *o))
             return false;
-        }
-        l->settings->source[which] = FROM_OPTION;
     }
     return true;
 }
@@ -306,8 +344,10 @@ static bool check_together(struct load *l)
     enum setting which = SETTING_greylist_window;
     if (s->greylist_window <= s->greylist_remaining) {
         what = "must be longer than greylist_remaining, or no retry can ever pass";
-        if (s->source[SETTING_greylist_remaining] > s->source[which])
+        if (s->source[SETTING_greylist_remaining] > s->source[which]) {
             which = SETTING_greylist_remaining;
+            what = "must be shorter than greylist_window, or no retry can ever pass";
+        }
     }
     for (int64_t mode = s->socket_mode; mode > 0; mode /= 10) {
         if (mode % 10 > 7) {
@@ -428,18 +468,45 @@ void settings_release(struct settings *settings)
     free(settings);
 }
 
+static const void *value_of(const struct settings *s, enum setting which)
+{
+    return (const char *)s + setting_rows[which].offset;
+}
+
+static bool same_lists(const struct settings_list *a, const struct settings_list *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = text_equal(a->items[i], b->items[i]);
+    return same;
+}
+
+static bool same_networks(const struct settings_networks *a, const struct settings_networks *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = a->items[i].prefix == b->items[i].prefix &&
+               addr_equal(&a->items[i].addr, &b->items[i].addr);
+    return same;
+}
+
 bool settings_same(const struct settings *a, const struct settings *b, enum setting which)
 {
-    char one[8192];
-    char two[8192];
-    struct writer w = writer_on(one, sizeof(one));
-    struct writer v = writer_on(two, sizeof(two));
-    if (setting_rows[which].type == TYPE_URL) {
-        const struct text *u = (const void *)((const char *)a + setting_rows[which].offset);
-        const struct text *t = (const void *)((const char *)b + setting_rows[which].offset);
-        return text_equal(*u, *t);
+    const void *x = value_of(a, which);
+    const void *y = value_of(b, which);
+    switch (setting_rows[which].type) {
+    case TYPE_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case TYPE_TEXT:
+    case TYPE_ACTION:
+    case TYPE_URL:
+        return text_equal(*(const struct text *)x, *(const struct text *)y);
+    case TYPE_LIST:
+    case TYPE_ENDPOINTS:
+        return same_lists(x, y);
+    case TYPE_NETWORKS:
+        return same_networks(x, y);
+    default:
+        return *(const int64_t *)x == *(const int64_t *)y;
     }
-    setting_write(&w, a, which);
-    setting_write(&v, b, which);
-    return text_equal(writer_text(&w), writer_text(&v));
 }

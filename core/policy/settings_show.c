@@ -4,6 +4,8 @@
 
 #include "core/policy/settings_table.h"
 
+#define ITEMS_ON_A_LINE 3
+
 typedef void put_line(void *context, struct text line);
 
 static void put_group(const char *group, const char **current, put_line *put, void *context)
@@ -17,23 +19,41 @@ static void put_group(const char *group, const char **current, put_line *put, vo
     put(context, writer_text(&w));
 }
 
+/* A long list goes an item a line. */
+static void put_items(const struct settings *s, enum setting which, const char *indent,
+                      put_line *put, void *context)
+{
+    for (size_t i = 0; i < setting_items(s, which); i++) {
+        char line[8400]; /* a text of 4096 bytes, all of them quotes */
+        struct writer w = writer_on(line, sizeof(line));
+        write_format(&w, "%s  - ", indent);
+        setting_write_item(&w, s, which, i);
+        put(context, writer_text(&w));
+    }
+}
+
 void settings_write(const struct settings *s, put_line *put, void *context)
 {
     static const char *const from[] = {"default", "environment", "file", "option"};
     const char *group = "";
     for (int i = 0; i < SETTINGS; i++) {
-        char line[16384];
+        char line[32768]; /* three texts of 4096 bytes, all of them quotes, and what is around */
         struct writer w = writer_on(line, sizeof(line));
         const struct setting_row *row = &setting_rows[i];
         put_group(row->group, &group, put, context);
-        write_format(&w, "%s%s: ", group[0] != '\0' ? "  " : "", row->key);
-        setting_write(&w, s, (enum setting)i);
+        const char *indent = group[0] != '\0' ? "  " : "";
+        bool is_long = setting_items(s, (enum setting)i) > ITEMS_ON_A_LINE;
+        write_format(&w, "%s%s:%s", indent, row->key, is_long ? "" : " ");
+        if (!is_long)
+            setting_write(&w, s, (enum setting)i);
         write_format(&w, "  # %s", from[s->source[i]]);
         if (s->source[i] == FROM_FILE)
             write_format(&w, ", line %u", s->line[i]);
         if (s->source[i] == FROM_ENVIRONMENT)
             write_format(&w, ", %s", row->environment);
         put(context, writer_text(&w));
+        if (is_long)
+            put_items(s, (enum setting)i, indent, put, context);
     }
 }
 

@@ -40,9 +40,13 @@ extern const struct setting_row setting_rows[SETTINGS];
 /* Parses one value into its member. False: `why` (of `size` bytes) says what is wrong with it. */
 bool setting_set(struct settings *settings, enum setting which, struct text value, char *why,
                  size_t size);
-/* The same for a YAML list; only lists take one. */
+/* The same for a YAML list; only lists take one. *line is where the fault is. */
 bool setting_set_list(struct settings *settings, enum setting which, const struct yaml_node *list,
-                      char *why, size_t size);
+                      unsigned *line, char *why, size_t size);
+/* How many items a list has; 0 for all other types. */
+size_t setting_items(const struct settings *settings, enum setting which);
+void setting_write_item(struct writer *w, const struct settings *settings, enum setting which,
+                        size_t item);
 /* The value as it would be written in a file, secrets masked. */
 void setting_write(struct writer *w, const struct settings *settings, enum setting which);
 

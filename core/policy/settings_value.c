@@ -7,6 +7,8 @@
 #include "core/base/url.h"
 #include "core/policy/settings_table.h"
 
+#define TEXT_SETTING_MAX 4096
+
 static bool refuse(char *why, size_t size, const char *what, struct text value)
 {
     struct writer w = writer_on(why, size);
@@ -84,8 +86,9 @@ static const char *action_fault(struct text value)
     }
     if (value.size > 400)
         return "is longer than 400 bytes";
-    if (!text_split(&rest, ' ', &word))
+    if (value.size == 0)
         return "is empty";
+    text_split(&rest, ' ', &word);
     for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
         if (text_equal_fold(word, text_of(alone[i])))
             return NULL;
@@ -98,13 +101,24 @@ static const char *action_fault(struct text value)
     return "is no action such as DUNNO, DEFER_IF_PERMIT or `451 4.3.5 text`";
 }
 
+static const char *text_fault(struct text value)
+{
+    if (value.size > TEXT_SETTING_MAX)
+        return "is longer than 4096 bytes";
+    return text_is_printable(value) ? NULL : "has characters that cannot be printed";
+}
+
 static bool set_text(struct settings *s, const struct setting_row *row, struct text value,
                      struct text *out, char *why, size_t size)
 {
-    const char *fault = row->type == TYPE_ACTION ? action_fault(value) : NULL;
+    const char *fault = row->type == TYPE_ACTION ? action_fault(value) : text_fault(value);
+    if (fault != NULL && row->type == TYPE_URL) {
+        snprintf(why, size, "the URL %s", fault); /* never quoted: it may hold a password */
+        return false;
+    }
     if (fault != NULL)
         return refuse(why, size, fault, value);
-    if (row->type == TYPE_URL && memchr(value.data, ':', value.size) != NULL) {
+    if (row->type == TYPE_URL && value.size > 0 && memchr(value.data, ':', value.size) != NULL) {
         struct arena scratch = arena_make(64 * 1024);
         struct url url;
         bool fine = url_parse(&scratch, value, &url, &fault);
@@ -178,10 +192,11 @@ static bool set_comma_list(struct settings *s, enum setting which, struct text v
 }
 
 bool setting_set_list(struct settings *s, enum setting which, const struct yaml_node *list,
-                      char *why, size_t size)
+                      unsigned *line, char *why, size_t size)
 {
     const struct setting_row *row = &setting_rows[which];
     size_t count = 0;
+    *line = list->line;
     for (const struct yaml_node *n = list->child; n != NULL; n = n->next)
         count++;
     char *items = arena_take(&s->arena, (count + 1) * item_size(row));
@@ -189,11 +204,14 @@ bool setting_set_list(struct settings *s, enum setting which, const struct yaml_
     snprintf(why, size, "out of memory");
     for (const struct yaml_node *n = list->child; items != NULL && n != NULL; n = n->next) {
         if (n->type != YAML_SCALAR) {
-            snprintf(why, size, "line %u is not a plain value", n->line);
+            snprintf(why, size, "must be a plain value");
+            *line = n->line;
             return false;
         }
-        if (!set_item(s, row, text_trim(n->scalar), items + count * item_size(row), why, size))
+        if (!set_item(s, row, text_trim(n->scalar), items + count * item_size(row), why, size)) {
+            *line = n->line;
             return false;
+        }
         count++;
     }
     return items != NULL && list_store(s, which, items, count, why, size);
@@ -255,20 +273,35 @@ static void write_word(struct writer *w, const struct setting_row *row, int64_t 
     write_text(w, word);
 }
 
-static void write_list(struct writer *w, const struct settings *s, enum setting which)
+size_t setting_items(const struct settings *s, enum setting which)
 {
     const struct settings_list *texts = member_const(s, which);
     const struct settings_networks *networks = member_const(s, which);
-    bool is_networks = setting_rows[which].type == TYPE_NETWORKS;
-    size_t count = is_networks ? networks->count : texts->count;
+    if (setting_rows[which].type < TYPE_LIST)
+        return 0;
+    return setting_rows[which].type == TYPE_NETWORKS ? networks->count : texts->count;
+}
+
+void setting_write_item(struct writer *w, const struct settings *s, enum setting which, size_t item)
+{
+    const struct settings_list *texts = member_const(s, which);
+    const struct settings_networks *networks = member_const(s, which);
+    char piece[NETWORK_TEXT_MAX];
+    struct writer p = writer_on(piece, sizeof(piece));
+    if (setting_rows[which].type != TYPE_NETWORKS) {
+        write_quoted(w, texts->items[item]);
+        return;
+    }
+    network_write(&p, &networks->items[item]);
+    write_quoted(w, writer_text(&p));
+}
+
+static void write_list(struct writer *w, const struct settings *s, enum setting which)
+{
     write_literal(w, "[");
-    for (size_t i = 0; i < count; i++) {
-        char piece[NETWORK_TEXT_MAX];
-        struct writer p = writer_on(piece, sizeof(piece));
+    for (size_t i = 0; i < setting_items(s, which); i++) {
         write_literal(w, i > 0 ? ", " : "");
-        if (is_networks)
-            network_write(&p, &networks->items[i]);
-        write_quoted(w, is_networks ? writer_text(&p) : texts->items[i]);
+        setting_write_item(w, s, which, i);
     }
     write_literal(w, "]");
 }

@@ -1,6 +1,8 @@
 /* spelled.c: see spelled.h. */
 #include "core/policy/spelled.h"
 
+#include <string.h>
+
 #include "core/policy/request.h"
 
 static bool is_separator(char c)
@@ -44,7 +46,9 @@ static bool is_known(struct text name)
 bool spelled_write(struct text line, struct writer *out)
 {
     unsigned items = 0;
-    write_literal(out, "request=smtpd_access_policy\nprotocol_state=RCPT\n");
+    if (line.size > 0 && memchr(line.data, '\n', line.size) != NULL)
+        return false;
+    write_literal(out, "request=smtpd_access_policy\n");
     for (size_t i = 0; i < line.size;) {
         size_t name = i == 0 || is_separator(line.data[i - 1]) ? name_at(line, i) : 0;
         if (name == 0) {
@@ -60,6 +64,6 @@ bool spelled_write(struct text line, struct writer *out)
         }
         i = end > i + name ? end : i + name;
     }
-    write_literal(out, "\n");
+    write_literal(out, "protocol_state=RCPT\n\n"); /* of two the first holds */
     return items > 0 && !out->full;
 }

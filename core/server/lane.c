@@ -124,6 +124,7 @@ static void arrange(struct batch *b, struct queue *back)
 {
     size_t kept = 0;
     struct lane_item *last_twin = NULL;
+    bool held = false; /* something of this key went back: what came later must not overtake it */
     qsort(b->items, b->count, sizeof(b->items[0]), compare);
     for (size_t i = 0; i < b->count; i++) {
         struct lane_item *item = b->items[i];
@@ -132,11 +133,13 @@ static void arrange(struct batch *b, struct queue *back)
             b->sightings[kept] = item->sighting;
             b->items[kept++] = item;
             last_twin = item;
-        } else if (is_double(before, item)) {
+            held = false;
+        } else if (!held && is_double(before, item)) {
             b->sightings[kept - 1].count += item->sighting.count;
             last_twin->twin = item;
             last_twin = item;
         } else {
+            held = true;
             queue_push(back, item);
         }
     }
@@ -166,8 +169,10 @@ static void answer(struct batch *b, enum storage_status status)
 static int64_t latest_deadline(const struct batch *b)
 {
     int64_t latest = 0;
-    for (size_t i = 0; i < b->count; i++)
-        latest = b->items[i]->deadline > latest ? b->items[i]->deadline : latest;
+    for (size_t i = 0; i < b->count; i++) {
+        for (const struct lane_item *item = b->items[i]; item != NULL; item = item->twin)
+            latest = item->deadline > latest ? item->deadline : latest;
+    }
     return latest;
 }
 
