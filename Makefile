@@ -10,7 +10,13 @@
 #   make format        clang-format on all sources
 #   make install       DESTDIR, PREFIX
 
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+# V=1 shows whole commands.
+ifdef V
+Q =
+else
+Q = @echo "  $(@F)";
+endif
 SHELL = /bin/sh
 PYTHON = /usr/bin/python3
 
@@ -50,25 +56,25 @@ all: $(BUILD)/mongrey-server $(BUILD)/drivers/sqlite.so
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
 $(BUILD)/libcore.a: $(call objects,$(CORE_SOURCES))
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/mongrey-server: $(call objects,core/server/main.c) $(BUILD)/libcore.a
-	$(CC) -pie $(CFLAGS) $(LDFLAGS) $(LDHARDEN) -o $@ $^ $(CORE_LIBS)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) $(LDHARDEN) -o $@ $^ $(CORE_LIBS)
 
 # The loader refuses a driver that others may write: the mode is set whatever the umask.
 define link_driver
 @mkdir -p $(@D) && chmod go-w $(@D)
-$(CC) -shared $(CFLAGS) $(LDFLAGS) $(LDHARDEN) -Wl,--version-script=drivers/exports.map -o $@ \
+$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) $(LDHARDEN) -Wl,--version-script=drivers/exports.map -o $@ \
 	$(filter %.o,$^) $(1)
-chmod go-w $@
+@chmod go-w $@
 endef
 
 $(BUILD)/drivers/sqlite.so: $(call pic_objects,$(SQLITE_SOURCES)) drivers/exports.map
@@ -99,7 +105,7 @@ format:
 	clang-format -i $(C_FILES)
 
 format-check:
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 
 clean:
 	rm -rf build build-* dist

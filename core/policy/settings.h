@@ -88,7 +88,7 @@ bool settings_needs_start(enum setting which);
 const char *settings_key(enum setting which);
 
 /* The file that would be read, or NULL; in memory of the caller. */
-const char *settings_find_file(const char *option, const char *const *environ, char *memory,
+const char *settings_find_file(const char *option, const char *const *entries, char *memory,
                                size_t size);
 /* The settings in force as YAML, each with where it came from, secrets masked. */
 void settings_write(const struct settings *settings, void (*put)(void *context, struct text line),

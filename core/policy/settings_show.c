@@ -94,9 +94,8 @@ static void put_sample(const struct setting_row *row, put_line *put, void *conte
 void settings_write_sample(put_line *put, void *context)
 {
     static const char *const head[] = {
-        "# Settings of mongrey-server. Every setting is commented out and shows its default: "
-        "nothing",
-        "# here counts, and no environment variable is hidden, until a line is edited.",
+        "# Settings of mongrey-server. Every one is commented out and shows its default:",
+        "# nothing here counts, and hides no environment variable, until a line is edited.",
         "# Durations: 20 (seconds), 90s, 5m, 3h, 35d. Lists: [a, b] or 'a, b'.",
         "",
     };

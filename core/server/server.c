@@ -197,8 +197,8 @@ static void raise_descriptors(const struct settings *s)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What an administrator must mend ends the start; what may mend itself does not. */
-static int open_store(struct server *server)
+/* The driver is loaded before root is given up: its folder may be out of the other user's reach. */
+static int make_store(struct server *server)
 {
     struct storage_error error = {0, ""};
     struct store_options options = {
@@ -211,6 +211,13 @@ static int open_store(struct server *server)
         log_error("%s", error.text);
         return EXIT_CONFIG;
     }
+    return EXIT_FINE;
+}
+
+/* What an administrator must mend ends the start; what may mend itself does not. */
+static int open_store(struct server *server)
+{
+    struct storage_error error = {0, ""};
     switch (store_open(server->store, &error)) {
     case STORAGE_OK:
         log_info("store %s, driver %s", store_masked(server->store), store_name(server->store));
@@ -243,11 +250,14 @@ static int start(struct server *server, const struct server_hooks *hooks)
         log_warning("test_clock is on: whoever may ask may turn the clock; never use it for mail");
     raise_descriptors(server->boot);
     start_handles(server);
+    int status = make_store(server);
+    if (status != EXIT_FINE)
+        return status;
     if (!listen_start(server))
         return EXIT_FAILED;
     if (!hooks->bound(hooks->context))
         return EXIT_FAILED;
-    int status = open_store(server);
+    status = open_store(server);
     if (status != EXIT_FINE)
         return status;
     open_cache(server);
