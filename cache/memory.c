@@ -168,7 +168,6 @@ static size_t memory_count(const struct cache *c)
 
 const struct cache_driver cache_memory = {
     .name = "memory",
-    .instant = true,
     .open = memory_open,
     .close = memory_close,
     .get = memory_get,

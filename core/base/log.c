@@ -2,6 +2,7 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define WAITING_MAX (32 * 1024)
-#define LINE_MAX_SIZE 4096
+#define LINE_MAX_SIZE 3900 /* with what stands before it, less than PIPE_BUF */
 
 static struct {
     pthread_mutex_t lock;
@@ -24,8 +25,10 @@ static struct {
     char name[32]; /* " mongrey[PID]: "; asking the kernel each time would cost as much as a line */
     bool to_syslog;
     bool to_journal;
+    bool is_file;  /* standard error */
+    unsigned lost; /* lines */
     atomic_int lowest;
-    char waiting[WAITING_MAX + LINE_MAX_SIZE + 64];
+    char waiting[WAITING_MAX + LINE_MAX_SIZE + 256];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .lowest = LOG_LEVEL_INFO};
 
 static const int syslog_level[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
@@ -45,6 +48,8 @@ static bool stderr_is_journal(void)
 
 void log_start(enum log_target target, enum log_level lowest)
 {
+    struct stat s;
+    state.is_file = fstat(STDERR_FILENO, &s) == 0 && S_ISREG(s.st_mode);
     state.to_syslog = target != LOG_TO_CONSOLE;
     state.to_journal = target == LOG_TO_CONSOLE && stderr_is_journal();
     atomic_store(&state.lowest, (int)lowest);
@@ -69,23 +74,31 @@ bool log_wants(enum log_level level)
     return (int)level >= atomic_load_explicit(&state.lowest, memory_order_relaxed);
 }
 
-/* Lock held. A standard error that takes nothing for a second loses the lines: mail goes first. */
+/* How much of what waits may be written at once: all of it to a file; to a pipe, whole lines that the
+ * kernel takes in one piece or not at all. */
+static size_t chunk(void)
+{
+    size_t most = state.is_file || state.used < PIPE_BUF ? state.used : PIPE_BUF;
+    const char *end = memrchr(state.waiting, '\n', most);
+    return end == NULL ? most : (size_t)(end - state.waiting) + 1;
+}
+
+/* Lock held. Never waits: while standard error takes nothing, lines wait, and are lost when there are too
+ * many of them; mail goes first. */
 static void flush_locked(void)
 {
-    size_t done = 0;
-    while (done < state.used) {
-        ssize_t n = write(STDERR_FILENO, state.waiting + done, state.used - done);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n < 0 && errno == EAGAIN) {
-            struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-            if (poll(&p, 1, 1000) <= 0)
-                break;
-        } else if (n >= 0 || errno != EINTR) {
+    while (state.used > 0) {
+        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (!state.is_file && (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0))
             break;
-        }
+        ssize_t n = write(STDERR_FILENO, state.waiting, chunk());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        state.used -= (size_t)n;
+        memmove(state.waiting, state.waiting + n, state.used);
     }
-    state.used = 0;
 }
 
 static void write_prefix(struct writer *w, enum log_level level)
@@ -117,7 +130,19 @@ void log_line(enum log_level level, struct text line)
         return;
     }
     pthread_mutex_lock(&state.lock);
+    if (state.used >= WAITING_MAX)
+        flush_locked();
+    if (state.used >= WAITING_MAX) {
+        state.lost++;
+        pthread_mutex_unlock(&state.lock);
+        return;
+    }
     struct writer w = writer_on(state.waiting + state.used, sizeof(state.waiting) - state.used);
+    if (state.lost > 0) {
+        write_prefix(&w, LOG_LEVEL_WARNING);
+        write_format(&w, "%u lines were lost: nobody reads standard error\n", state.lost);
+        state.lost = 0;
+    }
     write_prefix(&w, level);
     write_text(&w, line);
     write_literal(&w, "\n");

@@ -2,8 +2,9 @@
  * log.h: one line at a time to standard error, or to syslog(3). Any thread.
  *
  * Lines are gathered and written by log_flush(), which the loop calls ten times a second; warnings
- * and errors are written at once, and so is everything once 32 KiB wait. A line is never cut into
- * two writes. What came from the network is escaped by the caller (write_escaped).
+ * and errors are written at once, and so is everything once 32 KiB wait. Nothing here waits for who reads
+ * standard error: while he does not, lines wait, then get lost, and how many is said. What came from the
+ * network is escaped by the caller (write_escaped).
  */
 #ifndef MONGREY_LOG_H
 #define MONGREY_LOG_H

@@ -185,7 +185,11 @@ static bool fail_at(struct load *l, unsigned line, struct text key, const char *
     struct writer w = writer_on(l->error->text, sizeof(l->error->text));
     write_format(&w, "%s:%u: ", l->name, line);
     if (key.size > 0) {
-        write_escaped(&w, key, "", 80);
+        /* A URL that slipped into the place of a key may hold a password. */
+        if (memmem(key.data, key.size, "://", 3) != NULL)
+            write_literal(&w, "(a URL)");
+        else
+            write_escaped(&w, key, "", 80);
         write_literal(&w, ": ");
     }
     write_literal(&w, what);
@@ -221,7 +225,7 @@ static bool set_node(struct load *l, struct text group, const struct yaml_node *
         return fail_unknown(l, node->key_line, group, node->key);
     if (is_null(node))
         return true;
-    bool is_list = setting_rows[which].type >= TYPE_LIST;
+    bool is_list = setting_rows[which].type >= TYPE_ENDPOINTS;
     if (node->type == YAML_SCALAR)
         fine = setting_set(l->settings, (enum setting)which, node->scalar, why, sizeof(why));
     else if (node->type == YAML_LIST && is_list)
@@ -501,7 +505,6 @@ bool settings_same(const struct settings *a, const struct settings *b, enum sett
     case TYPE_ACTION:
     case TYPE_URL:
         return text_equal(*(const struct text *)x, *(const struct text *)y);
-    case TYPE_LIST:
     case TYPE_ENDPOINTS:
         return same_lists(x, y);
     case TYPE_NETWORKS:

@@ -41,7 +41,6 @@ enum setting {
 #define SETTING_C_TEXT struct text
 #define SETTING_C_ACTION struct text
 #define SETTING_C_URL struct text
-#define SETTING_C_LIST struct settings_list
 #define SETTING_C_ENDPOINTS struct settings_list
 #define SETTING_C_NETWORKS struct settings_networks
 

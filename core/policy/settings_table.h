@@ -14,8 +14,7 @@ enum setting_type {
     TYPE_TEXT,
     TYPE_ACTION,
     TYPE_URL,
-    TYPE_LIST,
-    TYPE_ENDPOINTS,
+    TYPE_ENDPOINTS, /* this and the following are lists */
     TYPE_NETWORKS,
 };
 

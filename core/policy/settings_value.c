@@ -277,7 +277,7 @@ size_t setting_items(const struct settings *s, enum setting which)
 {
     const struct settings_list *texts = member_const(s, which);
     const struct settings_networks *networks = member_const(s, which);
-    if (setting_rows[which].type < TYPE_LIST)
+    if (setting_rows[which].type < TYPE_ENDPOINTS)
         return 0;
     return setting_rows[which].type == TYPE_NETWORKS ? networks->count : texts->count;
 }

@@ -2,8 +2,10 @@
  * client.c: one connection and its states.
  *
  * A connection has one request under way; what comes meanwhile waits in its buffer, so that answers
- * keep the order of the requests. An idle connection has no buffer.
+ * keep the order of the requests: the next one is looked at (process) only when no request is with the
+ * store and no answer is left to be written. An idle connection has no buffer.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +32,11 @@ struct client {
     size_t room;
     struct request_frame frame;
     enum client_state state;
-    bool surplus; /* past max_clients: one answer, and out */
-    bool ended;   /* the peer will send no more */
-    bool paused;  /* not read from, for it sends more than may wait */
-    bool last;    /* close when the answer is written */
+    unsigned writes; /* answers that the peer did not take at once */
+    bool surplus;    /* past max_clients: one answer, and out */
+    bool ended;      /* the peer will send no more */
+    bool paused;     /* not read from, for it sends more than may wait */
+    bool last;       /* close when the answer is written */
 };
 
 struct late_write {
@@ -143,13 +146,17 @@ static void client_drain(struct client *c)
 
 /* --- Writing --------------------------------------------------------------------------------- */
 
+/* All answers are written: on to what comes next. */
 static void go_on(struct client *c)
 {
     if (c->last) {
         client_drain(c);
-        return;
+    } else if (c->kept != NULL) {
+        client_move(c, CLIENT_WAITING);
+    } else {
+        client_move(c, CLIENT_IDLE);
+        process(c, NULL, 0);
     }
-    process(c, NULL, 0);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -157,11 +164,12 @@ static void on_written(uv_write_t *request, int status)
     struct late_write *late = (struct late_write *)request;
     struct client *c = late->client;
     free(late);
+    c->writes--;
     if (c->state == CLIENT_CLOSED)
         return;
     if (status != 0)
         client_close(c);
-    else
+    else if (c->writes == 0)
         go_on(c);
 }
 
@@ -180,7 +188,9 @@ static void write_late(struct client *c, const char *bytes, size_t size)
     if (uv_write(&late->request, &c->u.stream, &buf, 1, on_written) != 0) {
         free(late);
         client_close(c);
+        return;
     }
+    c->writes++;
 }
 
 /* Writes the gathered answers. False: the connection has to wait for its peer, or is gone. */
@@ -212,16 +222,17 @@ static void put_reply(struct client *c, struct inquiry *q)
 
 /* --- What is no request ---------------------------------------------------------------------- */
 
-static void peer_name(const struct client *c, char name[64])
+/* False: a TCP peer that has gone already. */
+static bool peer_name(const struct client *c, char name[64])
 {
     struct sockaddr_storage address;
     int size = sizeof(address);
-    name[0] = '\0';
-    if (c->u.handle.type == UV_TCP &&
-        uv_tcp_getpeername(&c->u.tcp, (struct sockaddr *)&address, &size) == 0)
-        uv_ip_name((struct sockaddr *)&address, name, 63);
-    else
-        memcpy(name, "unix", 5);
+    memcpy(name, "unix", 5);
+    if (c->u.handle.type != UV_TCP)
+        return true;
+    memcpy(name, "gone", 5);
+    return uv_tcp_getpeername(&c->u.tcp, (struct sockaddr *)&address, &size) == 0 &&
+           uv_ip_name((struct sockaddr *)&address, name, 63) == 0;
 }
 
 /* The error action, one line in the log, and the end of this connection. */
@@ -282,8 +293,14 @@ static bool keep_rest(struct client *c, const char *bytes, size_t size, size_t d
     return true;
 }
 
-/* One whole request. True: it was answered, the next may follow. */
-static bool answer(struct client *c, struct text bytes)
+enum next {
+    NEXT_REQUEST, /* it was answered, another may follow */
+    NEXT_LATER,   /* nothing more for now: it waits for the store, or was the last */
+    NEXT_NEVER    /* the connection was refused: do not touch it any more */
+};
+
+/* One whole request. */
+static enum next answer(struct client *c, struct text bytes)
 {
     struct inquiry q;
     const char *why;
@@ -292,16 +309,17 @@ static bool answer(struct client *c, struct text bytes)
         verdict_set(&q.verdict, OUTCOME_ERROR, "surplus", c->server->settings->error_action);
         verdict_write_reply(&c->server->out, &q.verdict);
         c->last = true;
-        return false;
+        return NEXT_LATER;
     }
+    assert(c->kept == NULL);
     bool decided = decide(c->server, c, bytes, deadline, &q, &c->kept, &why);
     if (why != NULL) {
         refuse(c, why);
-        return false;
+        return NEXT_NEVER;
     }
     if (decided)
         put_reply(c, &q);
-    return decided;
+    return decided ? NEXT_REQUEST : NEXT_LATER;
 }
 
 /* What the state is after all whole requests were answered; `progress`: there were any. */
@@ -337,8 +355,8 @@ static void process(struct client *c, const char *bytes, size_t size)
         size = c->used;
     }
     size_t done = 0;
-    bool more = true;
-    while (more && done < size) {
+    enum next next = NEXT_REQUEST;
+    while (next == NEXT_REQUEST && done < size) {
         const char *why;
         size_t length;
         struct text rest = {bytes + done, size - done};
@@ -360,9 +378,9 @@ static void process(struct client *c, const char *bytes, size_t size)
                 return;
             }
         }
-        more = answer(c, (struct text){rest.data, length});
-        if (c->state == CLIENT_CLOSING || c->state == CLIENT_CLOSED || c->state == CLIENT_WRITING)
-            return; /* refused */
+        next = answer(c, (struct text){rest.data, length});
+        if (next == NEXT_NEVER)
+            return;
     }
     if (!keep_rest(c, bytes, size, done)) {
         client_close(c);
@@ -381,7 +399,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void resume_reading(struct client *c)
 {
-    if (!c->paused || c->state == CLIENT_CLOSED || c->used > REQUEST_SIZE_MAX / 2)
+    bool room = c->state == CLIENT_READING || c->used <= REQUEST_SIZE_MAX / 2;
+    if (!c->paused || c->state == CLIENT_CLOSED || !room)
         return;
     c->paused = uv_read_start(&c->u.stream, on_alloc, on_read) != 0;
     if (c->paused)
@@ -450,12 +469,11 @@ static bool is_allowed(struct client *c)
     struct addr addr;
     if (c->u.handle.type != UV_TCP || !s->security_by_host || s->allow_hosts.count == 0)
         return true;
-    peer_name(c, peer);
-    if (addr_parse(text_of(peer), &addr)) {
-        for (size_t i = 0; i < s->allow_hosts.count; i++) {
-            if (network_contains(&s->allow_hosts.items[i], &addr))
-                return true;
-        }
+    if (!peer_name(c, peer) || !addr_parse(text_of(peer), &addr))
+        return false;
+    for (size_t i = 0; i < s->allow_hosts.count; i++) {
+        if (network_contains(&s->allow_hosts.items[i], &addr))
+            return true;
     }
     c->server->counters.refused++;
     log_warning("reject host [%s]", peer);
@@ -465,18 +483,23 @@ static bool is_allowed(struct client *c)
 void client_accepted(struct client *c)
 {
     struct server *server = c->server;
-    size_t most = (size_t)server->boot->max_clients;
     server->counters.connections++;
-    if (!is_allowed(c) || server->clients_count > most + most / 4 + 64) {
+    if (server->clients_count > server->clients_most) {
+        server->counters.surplus++;
+        server_complain(server, COMPLAINT_SURPLUS, "more connections than max_clients");
+        c->surplus = true;
+    }
+    if (!is_allowed(c) || server->clients_count > server->clients_bound) {
         client_close(c);
         return;
     }
-    if (server->clients_count > most) {
-        server->counters.surplus++;
-        c->surplus = true;
-    }
     if (c->u.handle.type == UV_TCP)
         uv_tcp_nodelay(&c->u.tcp, 1);
+    if (log_wants(LOG_LEVEL_DEBUG)) {
+        char peer[64];
+        peer_name(c, peer);
+        log_debug("connection from %s, %zu open", peer, server->clients_count);
+    }
     if (uv_read_start(&c->u.stream, on_alloc, on_read) != 0)
         client_close(c);
 }
@@ -485,7 +508,6 @@ void client_resume(struct client *c, struct kept *kept)
 {
     c->kept = NULL;
     put_reply(c, &kept->inquiry);
-    client_move(c, CLIENT_IDLE);
     if (flush(c))
         go_on(c);
 }
@@ -499,16 +521,17 @@ static void answer_late(struct client *c)
     q.status = STORAGE_UNAVAILABLE;
     checks[q.cursor]->resume(&q);
     c->server->counters.timeouts++;
-    log_error("store: no answer within request_timeout");
+    server_complain(c->server, COMPLAINT_LATE, "store: no answer within request_timeout");
     c->kept = NULL;
     put_reply(c, &q);
-    client_move(c, CLIENT_IDLE);
     if (flush(c))
         go_on(c);
 }
 
 static void time_is_up(struct client *c)
 {
+    static const char *const names[] = {"idle", "reading", "waiting", "writing", "closing"};
+    log_debug("a connection was %s for as long as it may", names[c->state]);
     switch (c->state) {
     case CLIENT_WAITING:
         answer_late(c);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,14 @@ void daemon_ready(bool close_console)
     ready_pipe = -1;
 }
 
+static size_t leading_digits(const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i < size && ((text[i] >= '0' && text[i] <= '9') || text[i] == '\n'))
+        i++;
+    return i;
+}
+
 bool daemon_write_pid(const char *path)
 {
     char text[32];
@@ -91,8 +100,16 @@ bool daemon_write_pid(const char *path)
         pid_file = -1;
         return false;
     }
+    ssize_t held = read(pid_file, text, sizeof(text));
+    if (held < 0 || (size_t)held != leading_digits(text, (size_t)(held < 0 ? 0 : held))) {
+        log_error("pid file %s: holds something else than a process id; it stays as it is", path);
+        close(pid_file);
+        pid_file = -1;
+        return false;
+    }
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(pid_file, 0) != 0 || write(pid_file, text, (size_t)length) != length) {
+    if (lseek(pid_file, 0, SEEK_SET) != 0 || ftruncate(pid_file, 0) != 0 ||
+        write(pid_file, text, (size_t)length) != length) {
         log_error("pid file %s: %s", path, strerror(errno));
         return false;
     }
@@ -105,8 +122,12 @@ void daemon_remove_pid(void)
 {
     if (pid_file < 0 || pid_owner != getpid())
         return;
+    struct stat ours;
+    struct stat there;
+    bool same = fstat(pid_file, &ours) == 0 && lstat(pid_path, &there) == 0 &&
+                ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
     /* After --user the folder may be out of reach: then an empty file stays. */
-    if (unlink(pid_path) != 0 && ftruncate(pid_file, 0) != 0)
+    if (same && unlink(pid_path) != 0 && ftruncate(pid_file, 0) != 0)
         log_warning("pid file %s stays: %s", pid_path, strerror(errno));
     close(pid_file);
     pid_file = -1;

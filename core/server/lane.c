@@ -28,6 +28,7 @@ struct lane {
     struct queue riders;
     struct queue done;
     bool stopping;
+    bool stopped; /* its threads have ended */
     bool refresh;
     bool purging;  /* there is something to purge, and nobody is at it */
     int64_t purge; /* what expired before this */
@@ -166,6 +167,23 @@ static void answer(struct batch *b, enum storage_status status)
     }
 }
 
+/* Takes out what nobody waits for any more, so that a store that was away is not busy with the past. */
+static void give_up_late(struct batch *b, struct queue *late)
+{
+    int64_t now = clock_steady();
+    size_t kept = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        struct lane_item *item = b->items[i];
+        if (item->deadline > now) {
+            b->items[kept++] = item;
+            continue;
+        }
+        item->status = STORAGE_UNAVAILABLE;
+        queue_push(late, item);
+    }
+    b->count = kept;
+}
+
 static int64_t latest_deadline(const struct batch *b)
 {
     int64_t latest = 0;
@@ -181,20 +199,26 @@ static void run_batch(struct lane *lane, struct store_line *line, struct batch *
 {
     struct storage_error error;
     struct queue back;
+    struct queue late;
     size_t limit = store_batch(lane->store);
     b->count = 0;
     queue_clear(&back);
-    take(b, &lane->urgent, limit);
+    queue_clear(&late);
+    take(b, &lane->urgent, lane->riders.first != NULL ? limit - limit / 8 : limit);
     take(b, &lane->riders,
          b->count == 0                   ? limit
          : limit - b->count < RIDERS_MAX ? limit - b->count
                                          : RIDERS_MAX);
     pthread_mutex_unlock(&lane->lock);
+    give_up_late(b, &late);
     arrange(b, &back);
-    enum storage_status status =
-        store_observe(line, b->sightings, b->count, b->rows, latest_deadline(b), &error);
+    enum storage_status status = STORAGE_OK;
+    if (b->count > 0)
+        status = store_observe(line, b->sightings, b->count, b->rows, latest_deadline(b), &error);
     answer(b, status);
     pthread_mutex_lock(&lane->lock);
+    while (late.first != NULL)
+        queue_push(&lane->done, queue_pop(&late));
     for (size_t i = 0; i < b->count; i++) {
         struct lane_item *twin;
         for (struct lane_item *item = b->items[i]; item != NULL; item = twin) {
@@ -316,6 +340,7 @@ void lane_stop(struct lane *lane)
     for (unsigned i = 0; i < lane->threads_count; i++)
         pthread_join(lane->threads[i], NULL);
     lane->threads_count = 0;
+    lane->stopped = true;
 }
 
 void lane_free(struct lane *lane)
@@ -331,7 +356,7 @@ bool lane_submit(struct lane *lane, struct lane_item *item, bool urgent)
 {
     struct queue *q = urgent ? &lane->urgent : &lane->riders;
     pthread_mutex_lock(&lane->lock);
-    bool room = q->size < LANE_QUEUE_MAX;
+    bool room = q->size < LANE_QUEUE_MAX && !lane->stopped;
     bool first = lane->urgent.first == NULL && lane->riders.first == NULL;
     if (room)
         queue_push(q, item);

@@ -23,6 +23,10 @@ struct listener {
         uv_pipe_t pipe;
     } u;
     bool is_pipe;
+    /* Of a Unix socket: its file, to be removed at the end if it is still ours. */
+    char path[ENDPOINT_PATH_MAX + 1];
+    dev_t device;
+    ino_t inode;
 };
 
 static void on_connection(uv_stream_t *stream, int status)
@@ -30,7 +34,7 @@ static void on_connection(uv_stream_t *stream, int status)
     struct listener *l = stream->data;
     struct server *server = stream->loop->data;
     if (status != 0) {
-        log_error("accept: %s", uv_strerror(status));
+        server_complain(server, COMPLAINT_ACCEPT, uv_strerror(status));
         return;
     }
     struct client *c = client_make(server, l->is_pipe);
@@ -38,9 +42,10 @@ static void on_connection(uv_stream_t *stream, int status)
         log_error("out of memory for a connection");
         return;
     }
-    /* With an error the next reading fails and closes it. */
-    uv_accept(stream, client_stream(c));
-    client_accepted(c);
+    if (uv_accept(stream, client_stream(c)) == 0)
+        client_accepted(c);
+    else
+        client_cut(c); /* gone before it was taken */
 }
 
 static struct listener *add(struct server *server, bool is_pipe)
@@ -121,17 +126,24 @@ static bool listen_host(struct server *server, const struct endpoint *e)
     return fine;
 }
 
-/* A socket that nobody answers on was left behind; one that somebody does is in use. */
+static struct sockaddr_un socket_address(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    return address;
+}
+
+/* A socket that nobody answers on was left behind; one that somebody does, or might if he were not so
+ * busy, is in use. */
 static bool is_left_behind(const char *path)
 {
     struct stat s;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address = socket_address(path);
     if (lstat(path, &s) != 0 || !S_ISSOCK(s.st_mode))
         return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     int code = connect(fd, (struct sockaddr *)&address, sizeof(address));
     bool refused = code != 0 && errno == ECONNREFUSED;
     close(fd);
@@ -163,50 +175,88 @@ static bool find_owner(struct text owner, uid_t *uid, gid_t *gid)
     return true;
 }
 
-static bool settle_socket(const struct server *server, const char *path)
+static mode_t socket_mode(const struct settings *s)
 {
-    const struct settings *s = server->boot;
     int64_t m = s->socket_mode; /* octal digits */
-    mode_t mode = (mode_t)(m / 100 % 10 * 64 + m / 10 % 10 * 8 + m % 10);
+    return (mode_t)(m / 100 % 10 * 64 + m / 10 % 10 * 8 + m % 10);
+}
+
+/* A link put in the socket's place would lead root astray: the owner is changed without following one,
+ * and the mode is right from the start, by the umask. */
+static bool give_away(const struct settings *s, const char *path)
+{
     uid_t uid;
     gid_t gid;
-    if (s->socket_owner.size > 0) {
-        if (!find_owner(s->socket_owner, &uid, &gid)) {
-            log_error("socket_owner: there is no such user or group");
-            return false;
-        }
-        if (chown(path, uid, gid) != 0) {
-            log_error("unix:%s: cannot give it to socket_owner: %s", path, strerror(errno));
-            return false;
-        }
-    }
-    if (chmod(path, mode) == 0)
+    if (s->socket_owner.size == 0)
         return true;
-    log_error("unix:%s: %s", path, strerror(errno));
+    if (!find_owner(s->socket_owner, &uid, &gid)) {
+        log_error("socket_owner: there is no such user or group");
+        return false;
+    }
+    if (lchown(path, uid, gid) == 0)
+        return true;
+    log_error("unix:%s: cannot give it to socket_owner: %s", path, strerror(errno));
     return false;
+}
+
+static const char *bind_fault(const char *path, int code)
+{
+    struct stat s;
+    if (code == ENOENT || code == ENOTDIR)
+        return "its folder is not there; make it first";
+    if (code == EADDRINUSE && lstat(path, &s) == 0 && !S_ISSOCK(s.st_mode))
+        return "there is something else than a socket of that name";
+    return strerror(code);
+}
+
+/* Bound by hand: libuv would remove the file as it closes, whosever it is by then. */
+static int bind_unix(const struct settings *s, const char *path)
+{
+    struct sockaddr_un address = socket_address(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        log_error("cannot listen on unix:%s: %s", path, strerror(errno));
+        return -1;
+    }
+    mode_t before = umask(0777 & ~socket_mode(s));
+    int code = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    int why = errno;
+    umask(before);
+    if (code == 0)
+        return fd;
+    log_error("cannot listen on unix:%s: %s", path, bind_fault(path, why));
+    close(fd);
+    return -1;
 }
 
 static bool listen_unix(struct server *server, struct text wanted)
 {
-    char path[ENDPOINT_PATH_MAX + 1];
-    char name[ENDPOINT_PATH_MAX + 8];
+    struct stat s;
     struct listener *l = add(server, true);
-    snprintf(path, sizeof(path), "%.*s", (int)wanted.size, wanted.data);
-    snprintf(name, sizeof(name), "unix:%s", path);
     if (l == NULL)
-        return fail(name, UV_ENOMEM);
-    if (is_left_behind(path))
-        unlink(path);
-    mode_t before = umask(0177); /* nobody else until its mode is set */
-    int code = uv_pipe_bind(&l->u.pipe, path);
-    umask(before);
-    if (code == 0)
+        return fail("a Unix socket", UV_ENOMEM);
+    snprintf(l->path, sizeof(l->path), "%.*s", (int)wanted.size, wanted.data);
+    if (is_left_behind(l->path))
+        unlink(l->path);
+    int fd = bind_unix(server->boot, l->path);
+    if (fd < 0) {
+        l->path[0] = '\0';
+        return false;
+    }
+    if (lstat(l->path, &s) == 0) {
+        l->device = s.st_dev;
+        l->inode = s.st_ino;
+    }
+    int code = uv_pipe_open(&l->u.pipe, fd);
+    if (code != 0)
+        close(fd);
+    else
         code = uv_listen(&l->u.stream, (int)server->boot->backlog, on_connection);
     if (code != 0)
-        return fail(name, code);
-    if (!settle_socket(server, path))
+        return fail(l->path, code);
+    if (!give_away(server->boot, l->path))
         return false;
-    log_info("listening on %s", name);
+    log_info("listening on unix:%s", l->path);
     return true;
 }
 
@@ -230,12 +280,21 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-/* libuv removes the files of Unix sockets as it closes them. */
+static void remove_socket(const struct listener *l)
+{
+    struct stat s;
+    if (l->path[0] == '\0' || lstat(l->path, &s) != 0)
+        return;
+    if (s.st_dev == l->device && s.st_ino == l->inode)
+        unlink(l->path);
+}
+
 void listen_stop(struct server *server)
 {
     while (server->listeners != NULL) {
         struct listener *l = server->listeners;
         server->listeners = l->next;
+        remove_socket(l);
         uv_close(&l->u.handle, on_closed);
     }
 }

@@ -1,4 +1,5 @@
 /* main.c: introduces the parts to each other: options, settings, log, command. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,12 +40,27 @@ static enum log_target choose_log(const struct options *o)
     return o->syslog || strcmp(o->command, "policy") == 0 ? LOG_TO_SYSLOG : LOG_TO_CONSOLE;
 }
 
+/* Where one of the standard descriptors is closed, what is opened next would take its place, and the log
+ * or a terminal's end would go into it. */
+static void open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     bool done;
-    if (!options_read(argc, argv, &options, &done))
-        return done ? EXIT_FINE : EXIT_WRONG_USE;
+    open_standard();
+    if (!options_read(argc, argv, &options, &done)) {
+        bool printed = fflush(stdout) == 0;
+        return !done ? EXIT_WRONG_USE : printed ? EXIT_FINE : EXIT_FAILED;
+    }
     log_start(choose_log(&options), LOG_LEVEL_INFO);
     if (!hash_start()) {
         log_error("the system gives no random numbers");

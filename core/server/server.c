@@ -14,8 +14,12 @@
 #include "core/base/version.h"
 #include "core/server/exits.h"
 
-#define SWEEP_INTERVAL 100 /* ms */
-#define REFRESH_EVERY 10   /* sweeps: a change on another host counts within 2 s */
+#define SWEEP_INTERVAL 100      /* ms */
+#define DESCRIPTORS_ELSE 32     /* what the store, the log and the loop need */
+#define COMPLAIN_INTERVAL 10000 /* ms */
+#define STEP_MIN 5000     /* ms: a wall clock that moves by more against the steady one was set */
+#define STEP_REST 3600000 /* ms: after which a clock that was set is trusted to purge by */
+#define REFRESH_EVERY 10  /* sweeps: a change on another host counts within 2 s */
 
 /* --- Timers ---------------------------------------------------------------------------------- */
 
@@ -45,19 +49,52 @@ static int64_t background_time(const struct server *server)
     return server->boot->test_clock && server->newest_time > 0 ? server->newest_time : clock_wall();
 }
 
+/* Whether the wall clock was set lately. Nothing is purged then: what a clock that is a year ahead would
+ * remove, no clock that is right again brings back. */
+static bool clock_is_doubtful(struct server *server)
+{
+    int64_t steady = clock_steady();
+    int64_t offset = clock_wall() - steady;
+    int64_t step = offset - server->clock_offset;
+    server->clock_offset = offset;
+    if (step > STEP_MIN || step < -STEP_MIN) {
+        log_warning("the clock was set by %lld s; nothing is purged for an hour",
+                    (long long)(step / 1000));
+        server->clock_stepped = steady;
+    }
+    return server->clock_stepped != 0 && steady - server->clock_stepped < STEP_REST;
+}
+
 static void on_purge(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    if (server->settings->purge_enable)
+    bool doubtful = !server->boot->test_clock && clock_is_doubtful(server);
+    if (server->settings->purge_enable && !doubtful)
         lane_purge(server->lane, background_time(server));
+}
+
+void server_complain(struct server *server, enum complaint complaint, const char *text)
+{
+    int64_t now = clock_steady();
+    int64_t *last = &server->complained[complaint];
+    if (*last != 0 && now - *last < COMPLAIN_INTERVAL)
+        return;
+    *last = now;
+    log_warning("%s", text);
+}
+
+static void start_purging(struct server *server)
+{
+    uint64_t interval = (uint64_t)server->settings->purge_interval;
+    uv_timer_start(&server->purge, on_purge, interval, interval);
 }
 
 static void start_timers(struct server *server)
 {
-    uint64_t purge = (uint64_t)server->settings->purge_interval;
+    server->clock_offset = clock_wall() - clock_steady();
     uv_timer_start(&server->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     uv_timer_start(&server->tell, on_tell, TOUCHES_INTERVAL, TOUCHES_INTERVAL);
-    uv_timer_start(&server->purge, on_purge, purge, purge);
+    start_purging(server);
 }
 
 /* --- The lane's answers ---------------------------------------------------------------------- */
@@ -109,10 +146,12 @@ static void reload(struct server *server)
         if (settings_needs_start(which) && !settings_same(server->boot, fresh, which))
             log_warning("settings: a new %s counts from the next start", settings_key(which));
     }
+    bool other_interval = fresh->purge_interval != server->settings->purge_interval;
     settings_release(server->settings);
     server->settings = fresh;
     log_set_level(fresh->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    start_timers(server);
+    if (other_interval)
+        start_purging(server);
     log_info("settings reloaded");
 }
 
@@ -125,7 +164,6 @@ static void begin_stop(struct server *server)
     log_info("stopping: %zu requests under way", server->kept_count);
     listen_stop(server);
     client_stop_all(server);
-    touches_flush(&server->touches);
     finish_stop(server);
 }
 
@@ -171,6 +209,7 @@ static void close_handle(uv_handle_t *handle, void *context)
 /* All requests are answered, or their time is up: ends the loop. */
 static void finish_stop(struct server *server)
 {
+    touches_flush(&server->touches);
     bool late = clock_steady() >= server->stop_by;
     bool told = server->touches.on_their_way == 0;
     bool alone = server->clients[CLIENT_WAITING].first == NULL &&
@@ -181,20 +220,30 @@ static void finish_stop(struct server *server)
         log_warning("stopping: the store still owes %zu answers", server->kept_count);
 }
 
-/* As many descriptors as connections may come, and some for all else. */
-static void raise_descriptors(const struct settings *s)
+/* As many descriptors as connections may come, and some for all else; or as many connections as there
+ * are descriptors for. */
+static void plan_clients(struct server *server)
 {
     struct rlimit limit;
-    rlim_t most = (rlim_t)s->max_clients;
-    rlim_t wanted = most + most / 4 + 64 + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    rlim_t most = (rlim_t)server->boot->max_clients;
+    rlim_t bound = most + most / 4 + 64;
+    server->clients_most = most;
+    server->clients_bound = bound;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    if (limit.rlim_cur < wanted)
-        log_warning("max_clients %lld needs %llu descriptors; the system gives %llu",
-                    (long long)s->max_clients, (unsigned long long)wanted,
-                    (unsigned long long)limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < bound + DESCRIPTORS_ELSE) {
+        rlim_t wanted = bound + DESCRIPTORS_ELSE;
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= bound + DESCRIPTORS_ELSE)
+        return;
+    rlim_t left = limit.rlim_cur > DESCRIPTORS_ELSE ? limit.rlim_cur - DESCRIPTORS_ELSE : 4;
+    server->clients_bound = left;
+    if (most > left - left / 4)
+        server->clients_most = left - left / 4;
+    log_warning("max_clients %llu: the system gives descriptors for %zu connections only",
+                (unsigned long long)most, server->clients_most);
 }
 
 /* The driver is loaded before root is given up: its folder may be out of the other user's reach. */
@@ -239,6 +288,8 @@ static void open_cache(struct server *server)
     server->cache_driver = &cache_memory;
     if (!text_equal(server->boot->cache_url, TEXT("none")))
         server->cache = cache_memory.open((size_t)server->boot->cache_size);
+    if (server->cache == NULL && !text_equal(server->boot->cache_url, TEXT("none")))
+        log_warning("no memory for a cache of cache_size; going on without one");
     server->touches.driver = server->cache_driver;
     server->touches.cache = server->cache;
 }
@@ -248,7 +299,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
     struct lane_calls calls = {.wake = wake, .context = server};
     if (server->boot->test_clock)
         log_warning("test_clock is on: whoever may ask may turn the clock; never use it for mail");
-    raise_descriptors(server->boot);
+    plan_clients(server);
     start_handles(server);
     int status = make_store(server);
     if (status != EXIT_FINE)
@@ -287,6 +338,7 @@ static void stop(struct server *server)
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
+    touches_drop(&server->touches);
     lane_free(server->lane);
     server->cache_driver = &cache_memory;
     server->cache_driver->close(server->cache);

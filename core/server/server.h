@@ -38,6 +38,9 @@ enum client_state {
     CLIENT_STATES
 };
 
+/* What would otherwise be said for each connection is said once in ten seconds. */
+enum complaint { COMPLAINT_LATE, COMPLAINT_SURPLUS, COMPLAINT_ACCEPT, COMPLAINTS };
+
 struct counters {
     uint64_t connections;
     uint64_t refused; /* by allow_hosts */
@@ -64,13 +67,18 @@ struct server {
     struct instances instances;
     struct id_maker ids;
     char host[256];
-    int64_t newest_time; /* with test_clock: the greatest request time seen */
+    int64_t clock_offset;  /* wall less steady ms, as of the last look */
+    int64_t clock_stepped; /* steady ms: when that last changed; 0: never */
+    int64_t newest_time;   /* with test_clock: the greatest request time seen */
     bool stopping;
     int64_t stop_by; /* steady ms */
 
     struct client_list clients[CLIENT_STATES];
     size_t clients_count;
-    size_t kept_count; /* inquiries with the store */
+    size_t clients_most;            /* served; past it, one error answer each */
+    size_t clients_bound;           /* taken at all */
+    int64_t complained[COMPLAINTS]; /* steady ms: when last */
+    size_t kept_count;              /* inquiries with the store */
     struct counters counters;
 
     struct listener *listeners;
@@ -97,6 +105,8 @@ struct server_hooks {
 /* Runs until a signal ends it. Returns the exit status. */
 int server_run(struct settings *settings, const struct settings_sources *sources,
                const struct server_hooks *hooks);
+
+void server_complain(struct server *server, enum complaint complaint, const char *text);
 
 /* --- listen.c --- */
 struct listener;

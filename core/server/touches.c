@@ -112,3 +112,12 @@ void touches_flush(struct touches *t)
     }
     t->count = 0;
 }
+
+void touches_drop(struct touches *t)
+{
+    for (size_t i = 0; i < 2 * TOUCHES_MAX; i++) {
+        free(t->table[i]);
+        t->table[i] = NULL;
+    }
+    t->count = 0;
+}

@@ -25,6 +25,8 @@ struct touches {
 /* A pass of the GREY sighting's key. */
 void touches_note(struct touches *touches, const struct storage_sighting *grey);
 void touches_flush(struct touches *touches);
+/* Forgets those that were not told: at the very end. */
+void touches_drop(struct touches *touches);
 /* Tells those of one key at once, before the store is asked about it: else it would not know of passes
  * that kept the key alive. */
 void touches_tell(struct touches *touches, const struct storage_key *key);

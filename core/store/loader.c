@@ -145,6 +145,8 @@ static const struct storage_driver *open_file(const char *path, const char *name
                     "%.120s has storage ABI %u, this program needs %u: install both from one "
                     "version",
                     path, driver->abi, STORAGE_ABI);
+    if (driver->batch < 1 || driver->batch > STORAGE_BATCH_MAX)
+        return fail(error, "%.160s asks for impossible batches", path);
     if (driver->size < sizeof(struct storage_driver) || strcmp(driver->name, name) != 0)
         return fail(error, "%.160s does not hold the driver %s that its name promises", path, name);
     return driver;

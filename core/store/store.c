@@ -90,15 +90,16 @@ void store_free(struct store *store)
     free(store);
 }
 
-/* A change of state is worth one line, not one for each request. */
-static enum storage_status note(struct store *store, enum storage_status status,
+/* A change of state is worth one line, not one for each request. A store that can be read may still be
+ * locked or full: only a write (`wrote`) shows that it is back. */
+static enum storage_status note(struct store *store, enum storage_status status, bool wrote,
                                 const struct storage_error *error)
 {
     if (status == STORAGE_INVALID)
         log_error("store %s: a call that is our own fault: %s", store->masked, error->text);
     bool away = status == STORAGE_BUSY || status == STORAGE_UNAVAILABLE ||
                 status == STORAGE_UNCERTAIN || status == STORAGE_SCHEMA || status == STORAGE_DENIED;
-    if (atomic_exchange(&store->away, away) == away)
+    if ((!away && !wrote) || atomic_exchange(&store->away, away) == away)
         return status;
     if (away)
         log_error("store %s: %s", store->masked, error->text);
@@ -162,37 +163,44 @@ void store_line_end(struct store_line *line)
     line->store = NULL;
 }
 
-/* Gives the line a session if it has none, and if it is time to try again. */
-static enum storage_status line_ready(struct store_line *line, struct storage_error *error)
+/* Trouble: until retry_at nothing is tried, and callers hear so at once. */
+static void line_rest(struct store_line *line)
 {
-    struct store *store = line->store;
-    if (line->session != NULL)
-        return STORAGE_OK;
-    if (clock_steady() < line->retry_at) {
-        snprintf(error->text, sizeof(error->text), "the store is away");
-        return STORAGE_UNAVAILABLE;
-    }
-    enum storage_status status = store_open(store, error);
-    if (status == STORAGE_OK)
-        status = store->driver->attach(store->db, &line->session, error);
-    if (status == STORAGE_OK) {
-        line->pause = 0;
-        return STORAGE_OK;
-    }
     line->pause = line->pause == 0 ? PAUSE_FIRST : line->pause * 2;
     if (line->pause > PAUSE_MOST)
         line->pause = PAUSE_MOST;
     line->retry_at = clock_steady() + line->pause;
+}
+
+/* Gives the line a session if it has none, and if it is time to try again. */
+static enum storage_status line_ready(struct store_line *line, struct storage_error *error)
+{
+    struct store *store = line->store;
+    if (line->pause > 0 && clock_steady() < line->retry_at) {
+        snprintf(error->text, sizeof(error->text), "the store is away");
+        return STORAGE_UNAVAILABLE;
+    }
+    if (line->session != NULL)
+        return STORAGE_OK;
+    enum storage_status status = store_open(store, error);
+    if (status == STORAGE_OK)
+        status = store->driver->attach(store->db, &line->session, error);
+    if (status != STORAGE_OK)
+        line_rest(line);
     return status;
 }
 
 /* After a call: a session that is dead, or of which one no longer knows what it did, is dropped. */
 static enum storage_status line_done(struct store_line *line, enum storage_status status,
-                                     const struct storage_error *error)
+                                     bool wrote, const struct storage_error *error)
 {
+    if (status == STORAGE_BUSY)
+        line_rest(line);
+    else if (status == STORAGE_OK && wrote)
+        line->pause = 0;
     if (line->session != NULL && (status == STORAGE_UNAVAILABLE || status == STORAGE_UNCERTAIN))
         line_drop(line);
-    return note(line->store, status, error);
+    return note(line->store, status, wrote, error);
 }
 
 static void nap(int64_t ms)
@@ -208,12 +216,13 @@ enum storage_status store_observe(struct store_line *line, const struct storage_
     enum storage_status status = line_ready(line, error);
     for (int64_t pause = 1; status == STORAGE_OK; pause *= 2) {
         status = line->store->driver->observe(line->session, sightings, count, rows, error);
-        if (status != STORAGE_BUSY || clock_steady() + pause >= deadline)
+        /* After trouble one try must do: others are waiting for what it shows. */
+        if (status != STORAGE_BUSY || line->pause > 0 || clock_steady() + pause >= deadline)
             break;
         nap(pause);
         status = STORAGE_OK;
     }
-    return line_done(line, status, error);
+    return line_done(line, status, true, error);
 }
 
 enum storage_status store_purge(struct store_line *line, int64_t now, size_t limit, size_t *removed,
@@ -223,7 +232,7 @@ enum storage_status store_purge(struct store_line *line, int64_t now, size_t lim
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->purge(line->session, now, limit, removed, error);
-    return line_done(line, status, error);
+    return line_done(line, status, removed[0] > 0, error);
 }
 
 enum storage_status store_revision(struct store_line *line, uint64_t *revision,
@@ -232,5 +241,5 @@ enum storage_status store_revision(struct store_line *line, uint64_t *revision,
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->revision(line->session, revision, error);
-    return line_done(line, status, error);
+    return line_done(line, status, false, error);
 }

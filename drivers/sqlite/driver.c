@@ -129,6 +129,25 @@ static enum storage_status make_file(const char *path, bool read_only, struct st
                          "cannot open %.150s: %s", path, strerror(errno));
 }
 
+/* A connection to a file that is there and has the schema. Each new session asks anew: the file may have
+ * been removed, or replaced, since the last one. */
+static enum storage_status reach(const struct storage_db *db, sqlite3 **sqlite,
+                                 struct storage_error *error)
+{
+    enum storage_status status = STORAGE_OK;
+    if (db->path != NULL)
+        status = make_file(db->path, db->host->read_only, error);
+    if (status == STORAGE_OK)
+        status = sqlite_connect(db, sqlite, error);
+    if (status == STORAGE_OK)
+        status = schema_upgrade(*sqlite, db->host, error);
+    if (status != STORAGE_OK) {
+        sqlite3_close(*sqlite);
+        *sqlite = NULL;
+    }
+    return status;
+}
+
 static void db_close(struct storage_db *db)
 {
     if (db == NULL)
@@ -154,13 +173,11 @@ static enum storage_status db_open(const struct storage_host *host, const struct
     bool in_memory = strcmp(url->path, ":memory:") == 0;
     if (!in_memory) {
         db->path = choose_path(host, url->path);
-        status = db->path == NULL ? sqlite_refuse(error, STORAGE_UNAVAILABLE, "out of memory")
-                                  : make_file(db->path, host->read_only, error);
+        if (db->path == NULL)
+            status = sqlite_refuse(error, STORAGE_UNAVAILABLE, "out of memory");
     }
     if (status == STORAGE_OK)
-        status = sqlite_connect(db, &sqlite, error);
-    if (status == STORAGE_OK)
-        status = schema_upgrade(sqlite, host, error);
+        status = reach(db, &sqlite, error);
     if (status == STORAGE_OK && in_memory)
         db->memory = sqlite;
     else
@@ -193,7 +210,7 @@ static enum storage_status db_attach(struct storage_db *db, struct storage_sessi
     session->db = db;
     session->sqlite = db->memory;
     if (db->memory == NULL)
-        status = sqlite_connect(db, &session->sqlite, error);
+        status = reach(db, &session->sqlite, error);
     session_enter(session);
     if (status == STORAGE_OK)
         status = session_prepare(session, error);

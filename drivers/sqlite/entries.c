@@ -300,12 +300,12 @@ static int merge(struct storage_session *session, const struct storage_sighting 
     int code = entry_own(session, s, row, &own);
     if (code == SQLITE_OK)
         code = own == OWN_ALIVE ? merged_before(session, s) : SQLITE_DONE;
+    if (code != SQLITE_DONE && code != SQLITE_ROW)
+        return code;
     if (code == SQLITE_ROW || m->expires <= s->now) {
         row->status = STORAGE_NOT_FOUND;
         return SQLITE_OK;
     }
-    if (code != SQLITE_DONE)
-        return code;
     row->first_seen = own == OWN_ALIVE ? earlier(row->first_seen, m->first_seen) : m->first_seen;
     row->last_seen = later(row->last_seen, m->last_seen);
     row->expires = later(row->expires, m->expires);

@@ -59,13 +59,17 @@ static const char settle[] = "PRAGMA trusted_schema = OFF;"
  * cover the change to WAL. */
 static int set_journal(sqlite3 *sqlite, uint32_t timeout)
 {
-    int code = SQLITE_BUSY;
-    for (uint32_t waited = 0; (code & 0xff) == SQLITE_BUSY && waited <= timeout; waited += 10) {
+    uint32_t waited = 0;
+    int code = sqlite3_busy_timeout(sqlite, 0);
+    while (code == SQLITE_OK) {
         code = sqlite3_exec(sqlite, journal, NULL, NULL, NULL);
-        if ((code & 0xff) == SQLITE_BUSY)
-            sqlite3_sleep(10);
+        if ((code & 0xff) != SQLITE_BUSY || waited >= timeout)
+            break;
+        waited += (uint32_t)sqlite3_sleep(10);
+        code = SQLITE_OK;
     }
-    return code;
+    int restored = sqlite3_busy_timeout(sqlite, (int)timeout);
+    return code == SQLITE_OK ? restored : code;
 }
 
 enum storage_status sqlite_connect(const struct storage_db *db, sqlite3 **sqlite,
@@ -73,7 +77,9 @@ enum storage_status sqlite_connect(const struct storage_db *db, sqlite3 **sqlite
 {
     const char *path = db->path != NULL ? db->path : ":memory:";
     bool read_only = db->host->read_only && db->path != NULL;
-    int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (db->path == NULL)
+        flags |= SQLITE_OPEN_CREATE;
     flags |= SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(path, sqlite, flags, NULL);
     if (code == SQLITE_OK)

@@ -8,6 +8,13 @@ enum storage_status sqlite_revision(struct storage_session *session, uint64_t *r
 {
     sqlite3_stmt *get = session->statements[SQL_REVISION_GET];
     session_enter(session);
+    /* This call comes every second or so: the time to notice that what is written goes into a file that
+     * nobody can find any more. */
+    int moved = 0;
+    sqlite3_file_control(session->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved != 0)
+        return session_leave(session, sqlite_refuse(error, STORAGE_UNAVAILABLE,
+                                                    "the database file was removed or replaced"));
     int code = sqlite3_step(get);
     *revision = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(get, 0) : 0;
     sqlite3_reset(get);
@@ -51,7 +58,10 @@ enum storage_status sqlite_purge(struct storage_session *session, int64_t now, s
         code = purge_some(session, SQL_PURGE_COUNTERS, limit, removed);
     if (code != SQLITE_OK)
         status = sqlite_status(session->sqlite, code, error);
-    return session_leave(session, session_end(session, status, error));
+    status = session_end(session, status, error);
+    if (status != STORAGE_OK)
+        *removed = 0;
+    return session_leave(session, status);
 }
 
 enum storage_status sqlite_tally(struct storage_session *session, int64_t since,
