@@ -54,6 +54,11 @@ pic_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(1))
 
 all: $(BUILD)/mongrey-server $(BUILD)/drivers/sqlite.so
 
+# Another DRIVER_DIR makes the one file that holds it anew.
+$(BUILD)/driver-dir: always
+	@mkdir -p $(@D); echo '$(DRIVER_DIR)' | cmp -s - $@ || echo '$(DRIVER_DIR)' > $@
+$(BUILD)/obj/core/store/loader.o: $(BUILD)/driver-dir
+
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -88,10 +93,11 @@ include bench/bench.mk
 # --- On a fresh machine ----------------------------------------------------------------------------
 
 RUN_DIR ?= run
+RUN_PORT ?= 9999
 
 run: deps-build
 	$(MAKE) all
-	scripts/run.sh $(BUILD) $(RUN_DIR)
+	RUN_PORT=$(RUN_PORT) scripts/run.sh $(BUILD) $(RUN_DIR)
 
 deps-build deps-check deps-bench:
 	@scripts/install-deps.sh $(@:deps-%=%)
@@ -116,5 +122,5 @@ install: all
 	install -m 644 $(BUILD)/drivers/*.so $(DESTDIR)$(DRIVER_DIR)/
 	install -m 644 packaging/man/mongrey-server.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
-.PHONY: all run format format-check clean install deps-build deps-check deps-bench
+.PHONY: always all run format format-check clean install deps-build deps-check deps-bench
 .DEFAULT_GOAL := all

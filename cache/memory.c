@@ -2,7 +2,7 @@
  * memory.c: the cache in the process's own memory.
  *
  * A table of buckets of eight slots that grows a bucket at a time (linear hashing), so that memory
- * follows the number of keys, no growth ever holds up a request, and a cached key costs 128 bytes, 32
+ * follows the number of keys, no growth ever holds up a request, and a cached key costs some 85 bytes, 32
  * at the full size. In a bucket that is full the slot that was used least recently makes room.
  */
 #include "include/cache.h"
@@ -16,7 +16,7 @@
 #define SLOTS 8
 /* Wanted on average. Buckets that were not yet split in a round of growing hold up to twice that, and
  * few of them overflow while there is room elsewhere. */
-#define SLOTS_WANTED 2
+#define SLOTS_WANTED 3
 
 struct slot {
     uint8_t key[CACHE_KEY_SIZE];

@@ -82,7 +82,8 @@ def plain(total, name, command):
 def counted(total, name, command):
     """A program that counts for itself in its last line."""
     done = run(command, stdout=subprocess.PIPE, text=True)
-    print(done.stdout, end="", flush=True)
+    for line in done.stdout.splitlines():
+        print("  " + line)  # indented: the only sum at the start of a line is the last one here
     found = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", done.stdout)
     if found:
         total.add(*(int(n or 0) for n in found[-1]))

@@ -73,7 +73,8 @@ static bool write_sample(const char *path)
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (f == NULL) {
-        log_error("%s: %s", fresh, strerror(errno));
+        log_error("cannot write %s: %s", path,
+                  errno == ENOENT ? "its folder is not there; make it first" : strerror(errno));
         return false;
     }
     settings_write_sample(put_line, f);

@@ -33,6 +33,9 @@ static const struct {
     {NULL, NULL, NULL},
 };
 
+/* As it is installed, seen from the program in sbin/, wherever that tree stands. */
+#define INSTALLED_BESIDE "/../lib/mongrey/drivers"
+
 static const void *fail(struct storage_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -80,9 +83,12 @@ static void find_folder(struct text wanted, char folder[PATH_SIZE], uid_t *owner
     char *slash = size > 0 ? strrchr(program, '/') : NULL;
     if (slash != NULL) {
         *slash = '\0';
-        int length = snprintf(folder, PATH_SIZE, "%s/drivers", program);
-        if (length > 0 && length < PATH_SIZE && stat(folder, &s) == 0 && S_ISDIR(s.st_mode))
-            return;
+        static const char *const places[] = {"/drivers", INSTALLED_BESIDE};
+        for (size_t i = 0; i < 2; i++) {
+            int length = snprintf(folder, PATH_SIZE, "%s%s", program, places[i]);
+            if (length > 0 && length < PATH_SIZE && stat(folder, &s) == 0 && S_ISDIR(s.st_mode))
+                return;
+        }
     }
     snprintf(folder, PATH_SIZE, "%s", MONGREY_DRIVER_DIR);
 }

@@ -38,6 +38,73 @@ def assert_memory(server, most):
     assert place.is_sanitized() or server.resident_bytes() <= most
 
 
+# --- peers that do not read -----------------------------------------------------------------------
+
+def private_address(number):
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def pipeline(first, count, strangers):
+    """Requests of private clients, numbered; every hundredth is a stranger's, who has to wait for the store."""
+    octets, wanted = [], []
+    for number in range(first, first + count):
+        if strangers and number % 100 == 99:
+            octets.append(encode(request(client_address=new_address(), recipient=unique("to") + "@t.test")))
+            wanted.append(b"action=450 4.2.0 Greylisted")
+        else:
+            address = private_address(number)
+            octets.append(encode(request(client_address=address)))
+            wanted.append(f"action=DUNNO private address [{address}]".encode())
+    return octets, wanted
+
+
+def send_until_blocked(peer, strangers):
+    """Requests until the daemon takes no more, since nobody reads its answers: what was wanted, and what is left."""
+    wanted, left = [], b""
+    peer.setblocking(False)
+    while not left and len(wanted) < 200_000:
+        octets, answers = pipeline(len(wanted) + 1, 100, strangers)
+        wanted += answers
+        left = b"".join(octets)
+        deadline = time.monotonic() + 0.5
+        while left and time.monotonic() < deadline:
+            try:
+                left = left[peer.send(left):]
+            except BlockingIOError:
+                time.sleep(0.005)
+    assert left, "the daemon takes requests without end while nobody reads"
+    return wanted, left
+
+
+def read_all(peer, left, count):
+    """Sends what is left while reading, until so many answers have come."""
+    answers = b""
+    while answers.count(b"\n\n") < count:
+        ready, writable, _ = select.select([peer], [peer] if left else [], [], 10)
+        assert ready or writable, "silence before all was answered"
+        if writable:
+            left = left[peer.send(left):]
+        if ready:
+            octets = peer.recv(1 << 20)
+            assert octets, "closed before all was answered"
+            answers += octets
+    return answers.split(b"\n\n")[:-1]
+
+
+@pytest.mark.parametrize("strangers", [False, True], ids=["memory only", "store between"])
+def test_who_reads_late_gets_all_of_his_answers_in_order_and_nobody_elses(unix, strangers):
+    with socket.socket(socket.AF_UNIX) as late:
+        late.connect(str(unix.addresses[0]))
+        wanted, left = send_until_blocked(late, strangers)
+        with unix.connect() as other:
+            assert other.ask(client_address="10.255.255.1") == "DUNNO private address [10.255.255.1]"
+        answers = read_all(late, left, len(wanted))
+        assert len(answers) == len(wanted)
+        assert all(answer.startswith(want) for answer, want in zip(answers, wanted))
+        with unix.connect() as other:
+            assert other.ask(client_address="10.255.255.2") == "DUNNO private address [10.255.255.2]"
+
+
 # --- requests as they may come --------------------------------------------------------------------
 
 def test_split_at_every_byte(unix):
