@@ -530,7 +530,8 @@ static void answer_late(struct client *c)
 
 static void time_is_up(struct client *c)
 {
-    static const char *const names[] = {"idle", "reading", "waiting", "writing", "closing"};
+    static const char *const names[CLIENT_STATES] = {"idle",    "reading", "waiting",
+                                                     "writing", "closing", "closed"};
     log_debug("a connection was %s for as long as it may", names[c->state]);
     switch (c->state) {
     case CLIENT_WAITING:
