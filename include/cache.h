@@ -3,8 +3,7 @@
  *
  * A cache holds what may be repeated safely: keys that have passed, never pending ones, and never a
  * failure. Losing an entry costs a look at the store, keeping one too long would let mail pass that
- * should not; so every entry ends by itself at `expires`, and cache_clear() voids all of them at
- * once.
+ * should not; so every entry ends by itself at `expires`, and clear() voids all of them at once.
  *
  * Changes to this file: an entry in the list.
  *   1  first version

@@ -109,7 +109,10 @@ static bool check_file(const char *folder, const char *path, uid_t owner, const 
     struct stat s;
     if (lstat(path, &s) != 0 && errno == ENOENT) {
         if (package == NULL)
-            return fail(error, "there is no driver %.160s", path) != NULL;
+            return fail(error,
+                        "there is no driver %.120s; mongrey's own schemes are sqlite, postgresql, "
+                        "mysql and mongodb",
+                        path) != NULL;
         return fail(error, "there is no driver %.120s: is the package %s installed?", path,
                     package) != NULL;
     }
@@ -151,10 +154,10 @@ static const struct storage_driver *open_file(const char *path, const char *name
                     "%.120s has storage ABI %u, this program needs %u: install both from one "
                     "version",
                     path, driver->abi, STORAGE_ABI);
-    if (driver->batch < 1 || driver->batch > STORAGE_BATCH_MAX)
-        return fail(error, "%.160s asks for impossible batches", path);
     if (driver->size < sizeof(struct storage_driver) || strcmp(driver->name, name) != 0)
         return fail(error, "%.160s does not hold the driver %s that its name promises", path, name);
+    if (driver->batch < 1 || driver->batch > STORAGE_BATCH_MAX)
+        return fail(error, "%.160s asks for impossible batches", path);
     return driver;
 }
 

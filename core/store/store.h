@@ -30,13 +30,13 @@ const char *store_masked(const struct store *store); /* the URL as it may be sho
 uint32_t store_writers(const struct store *store);
 uint32_t store_batch(const struct store *store);
 
-/* One thread's way to the store: a session that is made when it is needed and made anew, with
- * growing pauses, when it died. */
+/* One thread's way to the store: a session that is made when it is needed, and made anew when it died.
+ * While it cannot be made, or the store stays busy, nothing is tried for growing pauses. */
 struct store_line {
     struct store *store;
     struct storage_session *session;
     int64_t retry_at; /* steady ms: not before */
-    int64_t pause;    /* ms */
+    int64_t pause;    /* ms; 0: there was no trouble since the last write */
 };
 
 void store_line_start(struct store_line *line, struct store *store);

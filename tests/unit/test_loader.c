@@ -94,7 +94,10 @@ static void a_driver_that_is_not_there_names_its_package(void **state)
         expect_refused(&p, rows[i][0],
                        "there is no driver %s/%s.so: is the package mongrey-server-%s installed?",
                        p.folder, rows[i][1], rows[i][2]);
-    expect_refused(&p, "thirdparty", "there is no driver %s/thirdparty.so", p.folder);
+    expect_refused(&p, "thirdparty",
+                   "there is no driver %s/thirdparty.so; mongrey's own schemes are sqlite, "
+                   "postgresql, mysql and mongodb",
+                   p.folder);
     place_remove(&p);
 }
 
