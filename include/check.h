@@ -26,6 +26,8 @@ struct instances;
 struct inquiry {
     struct request request;
     struct settings *settings;   /* those in force when it was read */
+    const struct rules *rules;   /* what applies to it: the settings', or `own` */
+    struct rules own;            /* where a policy sets some otherwise */
     struct instances *instances; /* the messages that already got a header; loop thread */
     const char *host;            /* this machine's name, for headers */
     size_t cursor;               /* the check that is asked; only moves forward */

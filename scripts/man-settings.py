@@ -13,12 +13,17 @@ BEGIN, END = '.\\" settings begin', '.\\" settings end\n'
 def rows():
     text = (ROOT / "core/policy/settings.def").read_text()
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    for entry in re.findall(r"^SETTING\((.*?)\)$", text, flags=re.S | re.M):
+    for entry in re.findall(r"^(?:SETTING|RULE)\((.*?)\)$", text, flags=re.S | re.M):
         strings = re.findall(r'"((?:[^"\\]|\\.)*)"', entry)
         group, key, variable, default = strings[:4]
         words = bool(re.search(r"\b0, 0,\s*\"", entry))
-        start = ", START," in re.sub(r"\s+", " ", entry)
+        flat = re.sub(r"\s+", " ", entry)
+        if ", RETIRED," in flat:
+            continue
+        start = ", START" in flat
         help_text = "".join(strings[5:] if words else strings[4:])
+        if ", LATER," in flat or "| LATER," in flat:
+            help_text += " (not built yet)"
         yield group, key, variable, default, start, help_text
 
 

@@ -25,7 +25,7 @@ static void put_part(struct writer *form, struct text part)
         *c = text_lower(*c);
 }
 
-static void put_client(struct writer *form, const struct addr *client, const struct settings *s)
+static void put_client(struct writer *form, const struct addr *client, const struct rules *s)
 {
     int64_t prefix =
         client->family == ADDR_IPV4 ? s->greylist_ipv4_prefix : s->greylist_ipv6_prefix;
@@ -35,7 +35,7 @@ static void put_client(struct writer *form, const struct addr *client, const str
     write_bytes(form, (const char *)bytes, sizeof(bytes));
 }
 
-void greylist_key(const struct request *r, const struct settings *s, struct storage_key *key)
+void greylist_key(const struct request *r, const struct rules *s, struct storage_key *key)
 {
     char memory[FORM_MAX];
     struct writer form = writer_on(memory, sizeof(memory));
@@ -92,7 +92,7 @@ void greylist_read(const struct inquiry *q, char memory[GREYLIST_READING_MAX],
 
 static enum check_answer ask(struct inquiry *q)
 {
-    const struct settings *s = q->settings;
+    const struct rules *s = q->rules;
     q->verdict.policy = "default";
     if (!s->greylist_enable) {
         verdict_set(&q->verdict, OUTCOME_PASS, "disable-greylisting", TEXT("DUNNO"));
@@ -165,7 +165,7 @@ static void write_date(struct writer *w, int64_t now)
 static bool wants_header(struct inquiry *q)
 {
     const struct text *a = q->request.attribute;
-    return q->settings->greylist_header &&
+    return q->rules->greylist_header &&
            instances_first(q->instances, a[ATTRIBUTE_instance], a[ATTRIBUTE_client_address],
                            a[ATTRIBUTE_sender]);
 }

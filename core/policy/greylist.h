@@ -10,7 +10,7 @@
  * The form that is hashed is part of the stored data (docs/decisions/0003): a change to it makes
  * every sender a stranger.
  */
-void greylist_key(const struct request *request, const struct settings *settings,
+void greylist_key(const struct request *request, const struct rules *rules,
                   struct storage_key *key);
 
 /* Room for what greylist_read may have to copy. */

@@ -20,6 +20,7 @@ static bool go_on(struct inquiry *q)
 bool pipeline_run(struct inquiry *q)
 {
     q->cursor = 0;
+    q->rules = &q->settings->rules;
     q->verdict.policy = NULL;
     if (!q->request.at_rcpt) {
         verdict_set(&q->verdict, OUTCOME_PASS, "state", TEXT("DUNNO"));

@@ -18,8 +18,10 @@ const struct setting_row setting_rows[SETTINGS] = {
      least,       most,                                                                           \
      words,       flags,                                                                          \
      help},
+#define RULE(type, member, ...) SETTING(type, rules.member, __VA_ARGS__)
 #include "core/policy/settings.def"
 #undef SETTING
+#undef RULE
 };
 
 #define WHY_SIZE 320
@@ -102,6 +104,15 @@ static void warn_of_unknown_variable(const struct load *l, const char *entry)
              nearest);
 }
 
+/* What 0.4.4 had and has no meaning now: said once, whatever its value, and without effect. */
+static bool warn_of_retired(const struct load *l, enum setting which)
+{
+    const struct setting_row *row = &setting_rows[which];
+    if ((row->flags & RETIRED) != 0)
+        warn(l, "%s %s", row->key, row->help);
+    return (row->flags & RETIRED) != 0;
+}
+
 static bool set_from_environment(struct load *l)
 {
     const char *const *entries = l->sources->environ;
@@ -109,7 +120,9 @@ static bool set_from_environment(struct load *l)
     for (int i = 0; i < SETTINGS; i++) {
         const struct setting_row *row = &setting_rows[i];
         const char *value = variable(entries, row->environment);
-        if (value == NULL)
+        if (value == NULL || i == SETTING_settings_path)
+            continue;
+        if (warn_of_retired(l, (enum setting)i))
             continue;
         if (row->type == TYPE_NUMBER && strncmp(value, "tcp://", 6) == 0) {
             warn(l, "%s: a container's link, not a setting; ignored", row->environment);
@@ -225,6 +238,8 @@ static bool set_node(struct load *l, struct text group, const struct yaml_node *
         return fail_unknown(l, node->key_line, group, node->key);
     if (is_null(node))
         return true;
+    if (warn_of_retired(l, (enum setting)which))
+        return true;
     bool is_list = setting_rows[which].type >= TYPE_ENDPOINTS;
     if (node->type == YAML_SCALAR)
         fine = setting_set(l->settings, (enum setting)which, node->scalar, why, sizeof(why));
@@ -325,6 +340,8 @@ static bool set_option(struct load *l, const char *option)
         suggest(&w, group, key);
         return fail_option(l, name, writer_end(&w));
     }
+    if (warn_of_retired(l, (enum setting)which))
+        return true;
     if (!setting_set(l->settings, (enum setting)which, value, why, sizeof(why)))
         return fail_option(l, name, why);
     l->settings->source[which] = FROM_OPTION;
@@ -340,36 +357,12 @@ static bool set_from_options(struct load *l)
     return true;
 }
 
-/* What single values cannot show. The error names the setting that was changed last. */
+/* The error names the setting that was changed last. */
 static bool check_together(struct load *l)
 {
     struct settings *s = l->settings;
-    const char *what = NULL;
-    enum setting which = SETTING_greylist_window;
-    if (s->greylist_window <= s->greylist_remaining) {
-        what = "must be longer than greylist_remaining, or no retry can ever pass";
-        if (s->source[SETTING_greylist_remaining] > s->source[which]) {
-            which = SETTING_greylist_remaining;
-            what = "must be shorter than greylist_window, or no retry can ever pass";
-        }
-    }
-    for (int64_t mode = s->socket_mode; mode > 0; mode /= 10) {
-        if (mode % 10 > 7) {
-            which = SETTING_socket_mode;
-            what = "is not an octal mode such as 660";
-        }
-    }
-    bool no_url = s->db_url.size == 0 || memchr(s->db_url.data, ':', s->db_url.size) == NULL;
-    if (no_url) {
-        which = SETTING_db_url;
-        what = "must be a URL such as sqlite:////var/lib/mongrey/mongrey.db";
-    }
-    bool cache = text_equal(s->cache_url, TEXT("memory")) ||
-                 text_equal(s->cache_url, TEXT("simple")) || text_equal(s->cache_url, TEXT("none"));
-    if (!cache) {
-        which = SETTING_cache_url;
-        what = "must be memory or none";
-    }
+    enum setting which;
+    const char *what = settings_together(s, &which);
     if (what == NULL)
         return true;
     const struct setting_row *row = &setting_rows[which];
@@ -378,6 +371,25 @@ static bool check_together(struct load *l)
     snprintf(l->error->text, sizeof(l->error->text), "%s: %s",
              s->source[which] == FROM_ENVIRONMENT ? row->environment : row->key, what);
     return false;
+}
+
+/* A profile's defaults lie below everything that was set explicitly. */
+static bool apply_profile(struct load *l)
+{
+    struct settings *s = l->settings;
+    char why[WHY_SIZE];
+    for (int i = 0; i < SETTINGS; i++) {
+        const char *fallback = setting_profile((enum profile)s->profile, (enum setting)i);
+        if (fallback == NULL || s->source[i] != FROM_DEFAULT)
+            continue;
+        if (!setting_set(s, (enum setting)i, text_of(fallback), why, sizeof(why))) {
+            snprintf(l->error->text, sizeof(l->error->text), "profile: %s: %s", setting_rows[i].key,
+                     why);
+            return false;
+        }
+        s->source[i] = FROM_PROFILE;
+    }
+    return true;
 }
 
 struct settings *settings_load_text(const struct settings_sources *sources, struct text text,
@@ -396,7 +408,7 @@ struct settings *settings_load_text(const struct settings_sources *sources, stru
             s->file = arena_copy(&s->arena, text_of(name));
         if (set_from_options(&l)) {
             l.name = name;
-            if (check_together(&l))
+            if (apply_profile(&l) && check_together(&l))
                 return s;
         }
     }
@@ -503,9 +515,11 @@ bool settings_same(const struct settings *a, const struct settings *b, enum sett
         return *(const bool *)x == *(const bool *)y;
     case TYPE_TEXT:
     case TYPE_ACTION:
+    case TYPE_TEMPLATE:
     case TYPE_URL:
         return text_equal(*(const struct text *)x, *(const struct text *)y);
     case TYPE_ENDPOINTS:
+    case TYPE_TEXTS:
         return same_lists(x, y);
     case TYPE_NETWORKS:
         return same_networks(x, y);

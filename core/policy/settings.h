@@ -13,7 +13,10 @@
 #include "core/base/text.h"
 
 enum greylist_key { KEY_VLOW, KEY_LOW, KEY_MED, KEY_HIGH, KEY_SPECIAL };
-enum db_trouble { TROUBLE_PASS, TROUBLE_DEFER };
+enum greylist_mode { MODE_ALL, MODE_SELECTIVE, MODE_OFF, MODE_LEARN };
+enum db_trouble { TROUBLE_PASS, TROUBLE_DEFER, TROUBLE_LOCAL };
+enum log_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_MONGREY };
+enum profile { PROFILE_NONE, PROFILE_MONGREY };
 
 struct settings_list {
     const struct text *items;
@@ -27,10 +30,16 @@ struct settings_networks {
 
 enum setting {
 #define SETTING(type, member, ...) SETTING_##member,
+#define RULE(type, member, ...) SETTING_##member,
 #include "core/policy/settings.def"
 #undef SETTING
+#undef RULE
     SETTINGS
 };
+
+/* The settings that a policy may set otherwise are the last in the table. */
+#define SETTINGS_FIRST_RULE SETTING_whitelist_enable
+#define RULES (SETTINGS - SETTINGS_FIRST_RULE)
 
 /* The C type of each setting type. */
 #define SETTING_C_BOOL bool
@@ -40,16 +49,30 @@ enum setting {
 #define SETTING_C_WORD int64_t
 #define SETTING_C_TEXT struct text
 #define SETTING_C_ACTION struct text
+#define SETTING_C_TEMPLATE struct text
 #define SETTING_C_URL struct text
+#define SETTING_C_TEXTS struct settings_list
 #define SETTING_C_ENDPOINTS struct settings_list
 #define SETTING_C_NETWORKS struct settings_networks
 
-enum settings_source { FROM_DEFAULT, FROM_ENVIRONMENT, FROM_FILE, FROM_OPTION };
+enum settings_source { FROM_DEFAULT, FROM_PROFILE, FROM_ENVIRONMENT, FROM_FILE, FROM_OPTION };
 
-struct settings {
-#define SETTING(type, member, ...) SETTING_C_##type member;
+/* What a policy may set otherwise: those of the settings hold where none does. */
+struct rules {
+#define SETTING(...)
+#define RULE(type, member, ...) SETTING_C_##type member;
 #include "core/policy/settings.def"
 #undef SETTING
+#undef RULE
+};
+
+struct settings {
+    struct rules rules;
+#define SETTING(type, member, ...) SETTING_C_##type member;
+#define RULE(...)
+#include "core/policy/settings.def"
+#undef SETTING
+#undef RULE
     enum settings_source source[SETTINGS];
     unsigned line[SETTINGS]; /* in the file, where it came from there */
     const char *file;        /* NULL: there was none */
@@ -85,6 +108,30 @@ void settings_release(struct settings *settings);
 bool settings_same(const struct settings *a, const struct settings *b, enum setting which);
 bool settings_needs_start(enum setting which);
 const char *settings_key(enum setting which);
+
+/* --- What a policy sets ----------------------------------------------------------------------- */
+
+/* One rule that a policy sets otherwise. */
+struct rule_value {
+    enum setting which;
+    union {
+        bool truth;
+        int64_t number;
+        struct text text;
+        struct settings_list list;
+    } as;
+};
+
+/* Reads one, whose texts go into the arena. False: `why` says what is wrong with it, without its
+ * name. */
+bool rule_parse(enum setting which, struct text written, struct arena *arena,
+                struct rule_value *value, char *why, size_t size);
+/* As `rule_parse` reads it. */
+void rule_write(struct writer *w, const struct rule_value *value);
+/* Puts it in its place. */
+void rule_apply(const struct rule_value *value, struct rules *rules);
+/* Whether it is a truth value, written true and false. */
+bool rule_is_bool(enum setting which);
 
 /* The file that would be read, or NULL; in memory of the caller. */
 const char *settings_find_file(const char *option, const char *const *entries, char *memory,

@@ -34,12 +34,14 @@ static void put_items(const struct settings *s, enum setting which, const char *
 
 void settings_write(const struct settings *s, put_line *put, void *context)
 {
-    static const char *const from[] = {"default", "environment", "file", "option"};
+    static const char *const from[] = {"default", "profile", "environment", "file", "option"};
     const char *group = "";
     for (int i = 0; i < SETTINGS; i++) {
         char line[32768]; /* three texts of 4096 bytes, all of them quotes, and what is around */
         struct writer w = writer_on(line, sizeof(line));
         const struct setting_row *row = &setting_rows[i];
+        if ((row->flags & RETIRED) != 0)
+            continue;
         put_group(row->group, &group, put, context);
         const char *indent = group[0] != '\0' ? "  " : "";
         bool is_long = setting_items(s, (enum setting)i) > ITEMS_ON_A_LINE;
@@ -103,6 +105,8 @@ void settings_write_sample(put_line *put, void *context)
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
         put(context, text_of(head[i]));
     for (int i = 0; i < SETTINGS; i++) {
+        if ((setting_rows[i].flags & RETIRED) != 0)
+            continue;
         put_group(setting_rows[i].group, &group, put, context);
         put_sample(&setting_rows[i], put, context);
     }

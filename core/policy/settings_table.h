@@ -13,12 +13,14 @@ enum setting_type {
     TYPE_WORD,
     TYPE_TEXT,
     TYPE_ACTION,
+    TYPE_TEMPLATE,
     TYPE_URL,
     TYPE_ENDPOINTS, /* this and the following are lists */
     TYPE_NETWORKS,
+    TYPE_TEXTS,
 };
 
-enum setting_flags { START = 1u << 0 };
+enum setting_flags { START = 1u << 0, LATER = 1u << 1, RETIRED = 1u << 2 };
 
 struct setting_row {
     enum setting_type type;
@@ -39,6 +41,12 @@ extern const struct setting_row setting_rows[SETTINGS];
 /* Parses one value into its member. False: `why` (of `size` bytes) says what is wrong with it. */
 bool setting_set(struct settings *settings, enum setting which, struct text value, char *why,
                  size_t size);
+/* NULL, or why this value is not to be had yet: what it is for is not built. */
+const char *setting_not_built(const struct settings *settings, enum setting which);
+/* The default under a profile; NULL: the table's. */
+const char *setting_profile(enum profile profile, enum setting which);
+/* What single values cannot show. NULL, or what is wrong with *which. */
+const char *settings_together(const struct settings *settings, enum setting *which);
 /* The same for a YAML list; only lists take one. *line is where the fault is. */
 bool setting_set_list(struct settings *settings, enum setting which, const struct yaml_node *list,
                       unsigned *line, char *why, size_t size);

@@ -5,6 +5,7 @@
 
 #include "core/base/endpoint.h"
 #include "core/base/url.h"
+#include "core/policy/template.h"
 #include "core/policy/settings_table.h"
 
 #define TEXT_SETTING_MAX 4096
@@ -101,6 +102,35 @@ static const char *action_fault(struct text value)
     return "is no action such as DUNNO, DEFER_IF_PERMIT or `451 4.3.5 text`";
 }
 
+static void put_sample(void *context, enum template_value which, struct writer *w)
+{
+    (void)context;
+    (void)which;
+    write_literal(w, "1");
+}
+
+/* A template is an action with any values in it, PREPEND with a header among them. */
+static const char *reply_fault(struct text value)
+{
+    char memory[512];
+    struct writer w = writer_on(memory, sizeof(memory));
+    const char *fault = template_fault(value);
+    if (fault != NULL)
+        return fault;
+    if (value.size > 400)
+        return "is longer than 400 bytes";
+    template_write(&w, value, put_sample, NULL);
+    struct text sample = writer_text(&w);
+    if (sample.size > 8 && memcmp(sample.data, "PREPEND ", 8) == 0) {
+        const char *colon = memchr(sample.data + 8, ':', sample.size - 8);
+        return colon != NULL && colon > sample.data + 8 &&
+                       memchr(sample.data + 8, ' ', (size_t)(colon - sample.data) - 8) == NULL
+                   ? NULL
+                   : "has no header such as `PREPEND X-Greylist: text`";
+    }
+    return action_fault(sample);
+}
+
 static const char *text_fault(struct text value)
 {
     if (value.size > TEXT_SETTING_MAX)
@@ -111,7 +141,9 @@ static const char *text_fault(struct text value)
 static bool set_text(struct settings *s, const struct setting_row *row, struct text value,
                      struct text *out, char *why, size_t size)
 {
-    const char *fault = row->type == TYPE_ACTION ? action_fault(value) : text_fault(value);
+    const char *fault = row->type == TYPE_ACTION     ? action_fault(value)
+                        : row->type == TYPE_TEMPLATE ? reply_fault(value)
+                                                     : text_fault(value);
     if (fault != NULL && row->type == TYPE_URL) {
         snprintf(why, size, "the URL %s", fault); /* never quoted: it may hold a password */
         return false;
@@ -233,6 +265,7 @@ bool setting_set(struct settings *s, enum setting which, struct text value, char
         return set_word(row, value, member(s, which), why, size);
     case TYPE_TEXT:
     case TYPE_ACTION:
+    case TYPE_TEMPLATE:
     case TYPE_URL:
         return set_text(s, row, value, member(s, which), why, size);
     default:
@@ -337,6 +370,7 @@ void setting_write(struct writer *w, const struct settings *s, enum setting whic
         return;
     case TYPE_TEXT:
     case TYPE_ACTION:
+    case TYPE_TEMPLATE:
         write_quoted(w, *t);
         return;
     default:

@@ -62,6 +62,8 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
     memset(&kept->item, 0, sizeof(kept->item));
     memcpy(kept->bytes, bytes.data, bytes.size);
     kept->inquiry = *q;
+    if (q->rules == &q->own)
+        kept->inquiry.rules = &kept->inquiry.own;
     request_rebase(&kept->inquiry.request, kept->bytes);
     kept->server = server;
     kept->client = client;

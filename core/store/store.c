@@ -243,3 +243,31 @@ enum storage_status store_revision(struct store_line *line, uint64_t *revision,
         status = line->store->driver->revision(line->session, revision, error);
     return line_done(line, status, false, error);
 }
+
+enum storage_status store_change(struct store_line *line, size_t kind,
+                                 struct storage_change *changes, size_t count,
+                                 struct storage_error *error)
+{
+    enum storage_status status = line_ready(line, error);
+    if (status == STORAGE_OK)
+        status = line->store->driver->change(line->session, kind, changes, count, error);
+    return line_done(line, status, status == STORAGE_OK, error);
+}
+
+enum storage_status store_search(struct store_line *line, const struct storage_query *query,
+                                 storage_each *each, void *context, struct storage_error *error)
+{
+    enum storage_status status = line_ready(line, error);
+    if (status == STORAGE_OK)
+        status = line->store->driver->search(line->session, query, each, context, error);
+    return line_done(line, status, false, error);
+}
+
+enum storage_status store_tally(struct store_line *line, int64_t since, int64_t abandoned_before,
+                                struct storage_tally *tally, struct storage_error *error)
+{
+    enum storage_status status = line_ready(line, error);
+    if (status == STORAGE_OK)
+        status = line->store->driver->tally(line->session, since, abandoned_before, tally, error);
+    return line_done(line, status, false, error);
+}

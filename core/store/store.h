@@ -47,6 +47,14 @@ void store_line_end(struct store_line *line);
 enum storage_status store_observe(struct store_line *line, const struct storage_sighting *sightings,
                                   size_t count, struct storage_row *rows, int64_t deadline,
                                   struct storage_error *error);
+/* Records. BUSY, CONFLICT and the like come back as they are. */
+enum storage_status store_change(struct store_line *line, size_t kind,
+                                 struct storage_change *changes, size_t count,
+                                 struct storage_error *error);
+enum storage_status store_search(struct store_line *line, const struct storage_query *query,
+                                 storage_each *each, void *context, struct storage_error *error);
+enum storage_status store_tally(struct store_line *line, int64_t since, int64_t abandoned_before,
+                                struct storage_tally *tally, struct storage_error *error);
 enum storage_status store_purge(struct store_line *line, int64_t now, size_t limit, size_t *removed,
                                 struct storage_error *error);
 enum storage_status store_revision(struct store_line *line, uint64_t *revision,

@@ -16,7 +16,7 @@ def attributes(text):
 
 def settings(text):
     found = []
-    for row in re.findall(r"^SETTING\((.*?)\)\n", text, re.MULTILINE | re.DOTALL):
+    for row in re.findall(r"^(?:SETTING|RULE)\((.*?)\)\n", text, re.MULTILINE | re.DOTALL):
         strings = re.findall(r'"((?:[^"\\]|\\.)*)"', row)
         group, key, _, default = strings[:4]
         words = re.search(r'"(\w+(?:\|\w+)+)"', row)

@@ -35,7 +35,7 @@ static struct request request_of(const struct who *who)
 
 static struct storage_key key_under(const struct who *who, int kind, int64_t ipv4, int64_t ipv6)
 {
-    struct settings s = {
+    struct rules s = {
         .greylist_key = kind, .greylist_ipv4_prefix = ipv4, .greylist_ipv6_prefix = ipv6};
     struct storage_key key;
     struct request r = request_of(who);
