@@ -25,11 +25,23 @@
 
 static void finish_stop(struct server *server);
 
+static void complain_of_pattern(struct server *server)
+{
+    char line[160];
+    struct writer w = writer_on(line, sizeof(line));
+    write_format(&w, "the pattern of %s costs too much and was broken off",
+                 server->snapshot->gave_up_at);
+    server->snapshot->gave_up = 0;
+    server_complain(server, COMPLAINT_PATTERN, writer_end(&w));
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     static unsigned sweeps;
     client_sweep(server);
+    if (server->snapshot->gave_up > 0)
+        complain_of_pattern(server);
     log_flush();
     if (server->stopping)
         finish_stop(server);
@@ -41,6 +53,7 @@ static void on_tell(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     touches_flush(&server->touches);
+    server_tell_hits(server);
 }
 
 /* Where tests turn the clock, background work goes by the latest time that a request brought. */
@@ -105,6 +118,21 @@ static void wake(void *context)
     uv_async_send(&server->wake);
 }
 
+/* Puts new lists in force: what is under way keeps those it began with. */
+static void take_snapshot(struct server *server)
+{
+    struct snapshot *fresh = keeper_take(server->keeper);
+    if (fresh == NULL)
+        return;
+    server_tell_hits(server);
+    if (!server->snapshot->loaded || fresh->revision != server->snapshot->revision)
+        log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
+                 fresh->policies_count, fresh->lists[LIST_WHITE].count,
+                 fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
+    snapshot_release(server->snapshot);
+    server->snapshot = fresh;
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct server *server = async->data;
@@ -112,7 +140,10 @@ static void on_wake(uv_async_t *async)
     lane_collect(server->lane);
     if (revision != server->revision && server->cache != NULL)
         server->cache_driver->clear(server->cache);
+    if (revision != server->revision && revision != server->snapshot->revision)
+        keeper_load(server->keeper);
     server->revision = revision;
+    take_snapshot(server);
 }
 
 /* --- Signals --------------------------------------------------------------------------------- */
@@ -152,6 +183,7 @@ static void reload(struct server *server)
     log_set_level(fresh->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (other_interval)
         start_purging(server);
+    keeper_load(server->keeper);
     log_info("settings reloaded");
 }
 
@@ -314,7 +346,9 @@ static int start(struct server *server, const struct server_hooks *hooks)
     open_cache(server);
     server->lane = lane_start(server->store, &calls);
     server->touches.lane = server->lane;
-    if (server->lane == NULL) {
+    if (server->lane != NULL)
+        server->keeper = keeper_start(server->store, wake, server);
+    if (server->keeper == NULL) {
         log_error("cannot start the storage threads");
         return EXIT_FAILED;
     }
@@ -328,6 +362,7 @@ static void stop(struct server *server)
 {
     listen_stop(server);
     if (server->lane != NULL) {
+        server_tell_hits(server);
         lane_stop(server->lane);
         lane_collect(server->lane);
     }
@@ -335,10 +370,14 @@ static void stop(struct server *server)
         for (struct client *c; (c = server->clients[state].first) != NULL;)
             client_cut(c);
     }
+    if (server->keeper != NULL) /* its last word is a wake-up: the loop must still be there */
+        keeper_stop(server->keeper);
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
     touches_drop(&server->touches);
+    keeper_free(server->keeper);
+    snapshot_release(server->snapshot);
     lane_free(server->lane);
     server->cache_driver = &cache_memory;
     server->cache_driver->close(server->cache);
@@ -349,14 +388,18 @@ int server_run(struct settings *settings, const struct settings_sources *sources
                const struct server_hooks *hooks)
 {
     struct server *server = calloc(1, sizeof(*server));
-    if (server == NULL || uv_loop_init(&server->loop) != 0) {
+    struct snapshot *none = snapshot_make();
+    if (server == NULL || none == NULL || !snapshot_seal(none) ||
+        uv_loop_init(&server->loop) != 0) {
         log_error("cannot make the event loop");
+        snapshot_release(none);
         free(server);
         return EXIT_FAILED;
     }
     server->loop.data = server;
     server->boot = settings_hold(settings);
     server->settings = settings_hold(settings);
+    server->snapshot = none;
     server->sources = sources;
     server->out = writer_on(server->out_memory, OUT_SIZE);
     id_start(&server->ids);

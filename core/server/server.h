@@ -11,6 +11,8 @@
 #include <uv.h>
 
 #include "core/policy/instances.h"
+#include "core/policy/prepare.h"
+#include "core/server/keeper.h"
 #include "core/server/lane.h"
 #include "core/server/touches.h"
 #include "include/check.h"
@@ -39,7 +41,13 @@ enum client_state {
 };
 
 /* What would otherwise be said for each connection is said once in ten seconds. */
-enum complaint { COMPLAINT_LATE, COMPLAINT_SURPLUS, COMPLAINT_ACCEPT, COMPLAINTS };
+enum complaint {
+    COMPLAINT_LATE,
+    COMPLAINT_SURPLUS,
+    COMPLAINT_ACCEPT,
+    COMPLAINT_PATTERN,
+    COMPLAINTS
+};
 
 struct counters {
     uint64_t connections;
@@ -57,6 +65,8 @@ struct server {
     uv_loop_t loop;
     struct settings *settings; /* in force; replaced by a reload */
     struct settings *boot;     /* those of the start, for what a reload cannot change */
+    struct snapshot *snapshot; /* the lists in force; empty until they are loaded */
+    struct keeper *keeper;
     const struct settings_sources *sources;
     struct store *store;
     struct lane *lane;
@@ -88,6 +98,7 @@ struct server {
     uv_timer_t purge;
     uv_signal_t signals[4];
 
+    char canonical[PREPARE_MEMORY_MAX]; /* of the request that is being decided */
     char read_memory[READ_SIZE];
     char out_memory[OUT_SIZE];
     struct writer out;
@@ -106,6 +117,10 @@ struct server_hooks {
 int server_run(struct settings *settings, const struct settings_sources *sources,
                const struct server_hooks *hooks);
 
+/* --- hits.c --- */
+void server_tell_hits(struct server *server);
+
+/* --- server.c, too --- */
 void server_complain(struct server *server, enum complaint complaint, const char *text);
 
 /* --- listen.c --- */
@@ -134,7 +149,7 @@ struct kept {
     struct client *client; /* NULL: answered already, by time-out, or gone */
     struct storage_reading reading;
     char reading_memory[1544];
-    char bytes[]; /* of the request */
+    char bytes[]; /* of the request, then its canonical texts */
 };
 
 /* Parses and asks. True: the verdict in `scratch` is set. False: it waits for the store; *kept is

@@ -67,6 +67,8 @@ static void decide_one(struct text bytes)
 {
     static struct settings *settings;
     static struct instances instances;
+    static struct snapshot *snapshot;
+    static char canonical[PREPARE_MEMORY_MAX];
     struct settings_sources sources = {0};
     struct settings_error error;
     struct inquiry q = {0};
@@ -74,18 +76,21 @@ static void decide_one(struct text bytes)
     if (settings == NULL) {
         HOLDS(hash_start());
         settings = settings_load_text(&sources, (struct text){NULL, 0}, "", &error);
+        snapshot = snapshot_make();
+        HOLDS(snapshot != NULL && snapshot_seal(snapshot));
     }
     HOLDS(settings != NULL);
     if (!request_parse(bytes, &q.request, &why)) {
         HOLDS(why != NULL);
         return;
     }
-    prepare(&q.request, INT64_C(1700000000000), true);
+    prepare(&q.request, INT64_C(1700000000000), true, canonical);
     for (int i = 0; i < ATTRIBUTES; i++)
         expect_within(bytes, q.request.attribute[i]);
-    expect_within(bytes, q.request.local);
-    expect_within(bytes, q.request.domain);
+    expect_within(q.request.canonical, q.request.sender.whole);
+    expect_within(q.request.canonical, q.request.recipient.domain);
     q.settings = settings;
+    q.snapshot = snapshot;
     q.instances = &instances;
     q.host = "mx.example";
     if (!pipeline_run(&q)) {
