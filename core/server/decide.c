@@ -18,7 +18,7 @@ _Static_assert(sizeof(((struct kept *)0)->reading_memory) >= GREYLIST_READING_MA
 static bool recall(struct server *server, struct inquiry *q)
 {
     const struct storage_sighting *s = &q->sighting;
-    if (server->cache == NULL || s->op != STORAGE_GREY ||
+    if (server->cache == NULL || (s->op != STORAGE_GREY && s->op != STORAGE_LEARN) ||
         !server->cache_driver->get(server->cache, s->key.bytes, s->now))
         return false;
     server->counters.cached++;
@@ -104,6 +104,7 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
     q->snapshot = server->snapshot;
     q->instances = &server->instances;
     q->host = server->host;
+    q->costs = NULL;
     if (pipeline_run(q))
         return true;
     if (!recall(server, q)) {

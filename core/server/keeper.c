@@ -189,7 +189,6 @@ struct keeper *keeper_start(struct store *store, void (*wake)(void *context), vo
     k->wake = wake;
     k->context = context;
     k->last = &k->first;
-    k->load = true;
     pthread_mutex_init(&k->lock, NULL);
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);

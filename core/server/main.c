@@ -21,6 +21,7 @@ static const struct {
     {"config", command_config},
     {"config-install", command_config_install},
     {"install", command_config_install},
+    {"explain", command_explain},
 };
 
 static void warn(void *context, const char *text)

@@ -19,7 +19,8 @@ enum {
     OPTION_CONSOLE,
     OPTION_SYSLOG,
     OPTION_QUIET,
-    OPTION_RECORD
+    OPTION_RECORD,
+    OPTION_EXPLAIN
 };
 
 static const struct option table[] = {
@@ -34,6 +35,7 @@ static const struct option table[] = {
     {"syslog", no_argument, NULL, OPTION_SYSLOG},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"record", no_argument, NULL, OPTION_RECORD},
+    {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"debug", no_argument, NULL, 'D'},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -50,6 +52,7 @@ static const char help[] =
     "  config                print the settings in force, and where each came from\n"
     "  config-install        write a settings file with every setting in it, commented out\n"
     "                        (also: install)\n"
+    "  explain ID [LOG...]   what was decided under that id, check by check\n"
     "\n"
     "  --settings FILE       read this file; else $MONGREY_SERVER_SETTINGS, "
     "/etc/mongrey/server.yml,\n"
@@ -65,6 +68,7 @@ static const char help[] =
     "recipient=c@d.example\"\n"
     "  --request-file FILE   one such request a line; - is standard input\n"
     "  --record              check: record what it decides, as the server would\n"
+    "  --explain             check: what each check looked at, found and cost\n"
     "  -D, --debug           log more\n"
     "  -v, --version         version, drivers, libraries\n"
     "  -h, --help            this\n"
@@ -120,11 +124,18 @@ static bool take(struct options *o, int option, const char *value)
         return o->quiet = true;
     case OPTION_RECORD:
         return o->record = true;
+    case OPTION_EXPLAIN:
+        return o->explain = true;
     case 'D':
         return add_set(o, "debug=true");
     default:
         return false; /* getopt has said what is wrong */
     }
+}
+
+static bool takes_arguments(const char *command)
+{
+    return strcmp(command, "explain") == 0;
 }
 
 bool options_read(int argc, char **argv, struct options *o, bool *done)
@@ -149,8 +160,9 @@ bool options_read(int argc, char **argv, struct options *o, bool *done)
             return false;
         }
     }
-    if (optind + 1 == argc) {
+    if (optind + 1 == argc || (optind < argc && takes_arguments(argv[optind]))) {
         o->command = argv[optind];
+        o->arguments = (const char *const *)argv + optind + 1;
         return true;
     }
     fprintf(stderr, "mongrey-server: %s; try: mongrey-server --help\n",

@@ -18,7 +18,9 @@ struct options {
     bool syslog;
     bool quiet;
     bool record;
-    const char *command; /* NULL: --version or --help was all, and is done */
+    bool explain;
+    const char *const *arguments; /* behind the command, of those that take some; ends with NULL */
+    const char *command;          /* NULL: --version or --help was all, and is done */
 };
 
 /* False: it was used wrongly, which was said on standard error; or (with *done) all is said. */

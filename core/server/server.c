@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include "core/data/lists.h"
 #include "core/server/exits.h"
 
 #define SWEEP_INTERVAL 100      /* ms */
@@ -119,11 +120,8 @@ static void wake(void *context)
 }
 
 /* Puts new lists in force: what is under way keeps those it began with. */
-static void take_snapshot(struct server *server)
+static void use_snapshot(struct server *server, struct snapshot *fresh)
 {
-    struct snapshot *fresh = keeper_take(server->keeper);
-    if (fresh == NULL)
-        return;
     server_tell_hits(server);
     if (!server->snapshot->loaded || fresh->revision != server->snapshot->revision)
         log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
@@ -131,6 +129,22 @@ static void take_snapshot(struct server *server)
                  fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
     snapshot_release(server->snapshot);
     server->snapshot = fresh;
+}
+
+/* At the start, so that the first request meets them; where the store is away the keeper reads them
+ * later. */
+static void load_lists(struct server *server)
+{
+    struct store_line line;
+    struct storage_error error = {0, ""};
+    enum storage_status status;
+    store_line_start(&line, server->store);
+    struct snapshot *fresh = lists_load(&line, &status, &error);
+    store_line_end(&line);
+    if (fresh != NULL)
+        use_snapshot(server, fresh);
+    else
+        log_warning("the lists are not read yet: %s", error.text);
 }
 
 static void on_wake(uv_async_t *async)
@@ -143,7 +157,9 @@ static void on_wake(uv_async_t *async)
     if (revision != server->revision && revision != server->snapshot->revision)
         keeper_load(server->keeper);
     server->revision = revision;
-    take_snapshot(server);
+    struct snapshot *fresh = keeper_take(server->keeper);
+    if (fresh != NULL)
+        use_snapshot(server, fresh);
 }
 
 /* --- Signals --------------------------------------------------------------------------------- */
@@ -346,12 +362,15 @@ static int start(struct server *server, const struct server_hooks *hooks)
     open_cache(server);
     server->lane = lane_start(server->store, &calls);
     server->touches.lane = server->lane;
+    load_lists(server);
     if (server->lane != NULL)
         server->keeper = keeper_start(server->store, wake, server);
     if (server->keeper == NULL) {
         log_error("cannot start the storage threads");
         return EXIT_FAILED;
     }
+    if (!server->snapshot->loaded)
+        keeper_load(server->keeper);
     start_timers(server);
     log_flush();
     lane_refresh(server->lane);
