@@ -22,6 +22,8 @@ bool pipeline_run(struct inquiry *q)
     q->cursor = 0;
     q->rules = &q->settings->rules;
     q->verdict.policy = NULL;
+    q->verdict.would = (struct text){NULL, 0};
+    q->verdict.checks = (struct text){NULL, 0};
     if (!q->request.at_rcpt) {
         verdict_set(&q->verdict, OUTCOME_PASS, "state", TEXT("DUNNO"));
         return true;

@@ -218,6 +218,7 @@ static void put_reply(struct client *c, struct inquiry *q)
 {
     decide_note(c->server, q);
     verdict_write_reply(&c->server->out, &q->verdict);
+    c->last = c->last || c->server->settings->close_socket;
 }
 
 /* --- What is no request ---------------------------------------------------------------------- */
@@ -319,7 +320,7 @@ static enum next answer(struct client *c, struct text bytes)
     }
     if (decided)
         put_reply(c, &q);
-    return decided ? NEXT_REQUEST : NEXT_LATER;
+    return decided && !c->last ? NEXT_REQUEST : NEXT_LATER;
 }
 
 /* What the state is after all whole requests were answered; `progress`: there were any. */

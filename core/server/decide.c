@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/policy/greylist.h"
+#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/policy/prepare.h"
 #include "core/server/server.h"
@@ -112,12 +112,9 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
 
 void decide_note(struct server *server, struct inquiry *q)
 {
-    char line[VERDICT_LINE_MAX];
-    struct writer w = writer_on(line, sizeof(line));
     server->counters.outcome[q->verdict.outcome]++;
     id_make(&server->ids, clock_wall(), q->verdict.id);
-    if (!log_wants(LOG_LEVEL_INFO))
-        return;
-    verdict_write_log(&w, &q->verdict, &q->request);
-    log_line(LOG_LEVEL_INFO, writer_text(&w));
+    logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
+    if (q->settings->verbose >= 3)
+        logline_log_talk(&q->verdict, &q->request);
 }
