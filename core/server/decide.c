@@ -17,8 +17,10 @@ _Static_assert(sizeof(((struct kept *)0)->reading_memory) >= GREYLIST_READING_MA
 static bool recall(struct server *server, struct inquiry *q)
 {
     const struct storage_sighting *s = &q->sighting;
-    if (server->cache == NULL || s->op != STORAGE_GREY ||
-        !server->cache_driver->get(server->cache, s->key.bytes, s->now))
+    if (server->cache == NULL || s->op != STORAGE_GREY)
+        return false;
+    server->counters.lookups++;
+    if (!server->cache_driver->get(server->cache, s->key.bytes, s->now))
         return false;
     server->counters.cached++;
     touches_note(&server->touches, s);
@@ -112,7 +114,7 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
 
 void decide_note(struct server *server, struct inquiry *q)
 {
-    server->counters.outcome[q->verdict.outcome]++;
+    watch_decided(server, q);
     id_make(&server->ids, clock_wall(), q->verdict.id);
     logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
     if (q->settings->verbose >= 3)

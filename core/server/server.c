@@ -30,6 +30,7 @@ static void on_sweep(uv_timer_t *timer)
     struct server *server = timer->data;
     static unsigned sweeps;
     client_sweep(server);
+    watch_sweep(server);
     log_flush();
     if (server->stopping)
         finish_stop(server);
@@ -113,6 +114,8 @@ static void on_wake(uv_async_t *async)
     if (revision != server->revision && server->cache != NULL)
         server->cache_driver->clear(server->cache);
     server->revision = revision;
+    server->lists_state.revision = revision;
+    server->lists_state.loaded = revision != 0;
 }
 
 /* --- Signals --------------------------------------------------------------------------------- */
@@ -138,6 +141,7 @@ static void reload(struct server *server)
     struct settings_error error;
     struct settings *fresh = settings_load(server->sources, &error);
     if (fresh == NULL) {
+        watch_reloaded(server, false);
         log_error("settings not reloaded, the old ones stay: %s", error.text);
         return;
     }
@@ -149,6 +153,7 @@ static void reload(struct server *server)
     bool other_interval = fresh->purge_interval != server->settings->purge_interval;
     settings_release(server->settings);
     server->settings = fresh;
+    watch_reloaded(server, true);
     log_set_level(fresh->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (other_interval)
         start_purging(server);
@@ -306,6 +311,9 @@ static int start(struct server *server, const struct server_hooks *hooks)
         return status;
     if (!listen_start(server))
         return EXIT_FAILED;
+    status = watch_bind(server);
+    if (status != EXIT_FINE)
+        return status;
     if (!hooks->bound(hooks->context))
         return EXIT_FAILED;
     status = open_store(server);
@@ -318,6 +326,8 @@ static int start(struct server *server, const struct server_hooks *hooks)
         log_error("cannot start the storage threads");
         return EXIT_FAILED;
     }
+    if (!watch_start(server))
+        return EXIT_FAILED;
     start_timers(server);
     log_flush();
     lane_refresh(server->lane);
@@ -327,6 +337,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
 static void stop(struct server *server)
 {
     listen_stop(server);
+    watch_stop(server);
     if (server->lane != NULL) {
         lane_stop(server->lane);
         lane_collect(server->lane);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "core/policy/instances.h"
+#include "core/server/http.h"
 #include "core/server/lane.h"
 #include "core/server/touches.h"
 #include "include/check.h"
@@ -49,8 +50,31 @@ struct counters {
     uint64_t timeouts;
     uint64_t requests;
     uint64_t outcome[4]; /* by enum outcome */
+    uint64_t lookups;    /* in the cache */
     uint64_t cached;     /* answered from the cache */
     uint64_t trouble;    /* the store said no */
+    uint64_t recorded;   /* decisions kept for explain */
+    uint64_t decided[METRICS_CHECKS][METRICS_ACTIONS];
+    struct histogram latency;
+};
+
+/* What those who watch are told of the lists. */
+struct lists_state {
+    bool loaded;
+    uint64_t revision;
+    uint64_t bytes;
+    uint64_t entries[KINDS];
+};
+
+/* What watch.c keeps. */
+struct watch {
+    struct http *http; /* NULL: metrics_listen is empty */
+    uv_timer_t stats;
+    int64_t start; /* wall ms */
+    bool reload_failed;
+    uint64_t requests; /* as of the last line of stats */
+    uint64_t cpu;      /* ms */
+    int64_t at;        /* steady ms */
 };
 
 struct server {
@@ -80,6 +104,8 @@ struct server {
     int64_t complained[COMPLAINTS]; /* steady ms: when last */
     size_t kept_count;              /* inquiries with the store */
     struct counters counters;
+    struct lists_state lists_state;
+    struct watch watch;
 
     struct listener *listeners;
     uv_async_t wake;
@@ -107,6 +133,19 @@ int server_run(struct settings *settings, const struct settings_sources *sources
                const struct server_hooks *hooks);
 
 void server_complain(struct server *server, enum complaint complaint, const char *text);
+
+/* --- watch.c --- */
+/* Binds what `metrics_listen` names. Returns the exit status. */
+int watch_bind(struct server *server);
+/* Root is given up, the lane runs: starts the threads of HTTP, if any, and the timer of stats. */
+bool watch_start(struct server *server);
+/* At each sweep: tells the threads of HTTP how things are. */
+void watch_sweep(struct server *server);
+/* After a reload that went, or did not. */
+void watch_reloaded(struct server *server, bool fine);
+void watch_stop(struct server *server);
+/* Counts a verdict. */
+void watch_decided(struct server *server, const struct inquiry *inquiry);
 
 /* --- listen.c --- */
 struct listener;

@@ -233,6 +233,8 @@ int main(void)
                                         catch_stderr, give_stderr_back),
         cmocka_unit_test_setup_teardown(a_prefix_names_time_and_process, catch_stderr,
                                         give_stderr_back),
+        cmocka_unit_test_setup_teardown(a_bare_line_has_nothing_before_it, catch_stderr,
+                                        give_stderr_back),
         cmocka_unit_test_setup_teardown(levels_below_the_lowest_are_not_written, catch_stderr,
                                         give_stderr_back),
         cmocka_unit_test_setup_teardown(what_waits_is_written_when_it_is_much, catch_stderr,
