@@ -79,12 +79,8 @@ static unsigned write_metrics(struct http *http, struct writer *w)
     return w->full ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
 }
 
-static unsigned write_health(struct http *http, struct writer *w)
+bool http_health(struct writer *w, const struct http_facts *facts, int64_t age)
 {
-    int64_t age;
-    struct http_facts *facts = read_facts(http, &age);
-    if (facts == NULL)
-        return MHD_HTTP_SERVICE_UNAVAILABLE;
     const struct metrics *m = &facts->metrics;
     bool stale = age > HTTP_STALE;
     bool fine = !stale && !facts->stopping && m->store_up && m->lists_loaded && m->reload_fine;
@@ -102,6 +98,16 @@ static unsigned write_health(struct http *http, struct writer *w)
     write_literal(w, ",\"version\":");
     write_json(w, TEXT(MONGREY_VERSION), 64);
     write_literal(w, "}\n");
+    return fine;
+}
+
+static unsigned write_health(struct http *http, struct writer *w)
+{
+    int64_t age;
+    struct http_facts *facts = read_facts(http, &age);
+    if (facts == NULL)
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    bool fine = http_health(w, facts, age);
     free(facts);
     return fine ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
@@ -212,6 +218,14 @@ void http_publish(struct http *http, const struct http_facts *facts)
     pthread_mutex_unlock(&http->lock);
 }
 
+/* Paths are taken as they are written: two spellings of one path are two. */
+static size_t keep_escapes(void *context, struct MHD_Connection *c, char *text)
+{
+    (void)context;
+    (void)c;
+    return strlen(text);
+}
+
 /* --- Start and stop --------------------------------------------------------------------------- */
 
 int http_bind(const struct settings_list *where, struct http **result)
@@ -238,7 +252,7 @@ static struct MHD_Daemon *start_one(struct http *http, int fd)
         http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)MEMORY, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, http, MHD_OPTION_END);
+        on_connection, http, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
 }
 
 bool http_start(struct http *http)

@@ -12,7 +12,7 @@
 #define HTTP_CONNECTIONS 16 /* at once, of each address */
 #define HTTP_LISTENERS 8    /* addresses */
 #define HTTP_TIMEOUT 5      /* s of silence */
-#define HTTP_LIFE 10000     /* ms that a connection may last in all */
+#define HTTP_LIFE 6000      /* ms that a connection may last in all */
 #define HTTP_STALE 10000    /* ms after which a loop that tells nothing is said to stand still */
 
 /* What the loop tells. */
@@ -32,5 +32,8 @@ bool http_start(struct http *http);
 void http_publish(struct http *http, const struct http_facts *facts);
 /* Ends the threads and closes all. http_stop(NULL) does nothing. */
 void http_stop(struct http *http);
+
+/* The body of /healthz, where the facts are `age` ms old. Whether all is well. Pure. */
+bool http_health(struct writer *w, const struct http_facts *facts, int64_t age);
 
 #endif

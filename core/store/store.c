@@ -187,6 +187,11 @@ enum storage_status store_open(struct store *store, struct storage_error *error)
         status = store->driver->open(&store->host, &url, &store->db, error);
     }
     pthread_mutex_unlock(&store->lock);
+    if (status != STORAGE_OK) {
+        pthread_mutex_lock(&store->counting);
+        store->last_failed = true;
+        pthread_mutex_unlock(&store->counting);
+    }
     return status;
 }
 
