@@ -4,7 +4,8 @@
 # daemon (Postfix, for the tests) is installed with its start forbidden.
 set -eu
 
-build='gcc libc6-dev make libuv1-dev libsqlite3-dev libyaml-dev libsodium-dev'
+build='gcc libc6-dev make libuv1-dev libsqlite3-dev libyaml-dev libsodium-dev
+    libpcre2-dev libidn2-dev libunistring-dev'
 check="$build clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3 python3-pytest
     postfix strace procps"
 bench="$build python3 postgrey"

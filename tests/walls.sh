@@ -54,6 +54,8 @@ fence() {
 }
 fence 'yaml\.h' '^core/base/yaml\.c$'
 fence 'sodium.*' '^core/base/hash\.c$'
+fence 'pcre2.*' '^core/base/pattern\.c$'
+fence 'idn2\.h|uni(case|norm|str|ctype|conv)\.h' '^core/base/idn\.c$'
 fence 'sqlite3\.h' '^drivers/sqlite/'
 fence 'uv\.h' '^core/server/'
 fence 'dlfcn\.h' '^core/store/loader\.c$'
