@@ -31,7 +31,8 @@ doors='include/storage\.h|include/cache\.h'
 room core/base 'core/base/'
 room core/policy "core/(base|policy)/|include/(check|storage)\.h|filters/table\.h"
 room core/store "core/(base|store)/|core/policy/settings\.def|$doors"
-room core/server "core/(base|policy|store|server)/|include/|filters/table\.h"
+room core/data "core/(base|policy|store|data)/|include/"
+room core/server "core/(base|policy|store|data|server)/|include/|filters/table\.h"
 room filters 'filters/|include/check\.h|core/base/|core/policy/settings\.h'
 room cache 'include/cache\.h|core/base/hash\.h'
 for driver in drivers/*/; do
