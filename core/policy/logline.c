@@ -14,7 +14,6 @@
 #define WOULD_MOST 450
 #define CHECKS_MOST 900
 
-
 /* --- Postgrey's ------------------------------------------------------------------------------- */
 
 static void write_field(struct writer *w, const char *name, struct text value, const char *also,
