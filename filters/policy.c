@@ -12,20 +12,6 @@ static void apply(const struct policy *const *policies, size_t count, bool all, 
     }
 }
 
-/* Whether a policy says of itself that there is greylisting, for greylist_default: off. */
-static bool opts_in(const struct policy *p)
-{
-    for (size_t i = 0; p->enforce && i < p->rules_count; i++) {
-        const struct rule_value *r = &p->rules[i];
-        if ((r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable) &&
-            r->as.truth)
-            return true;
-        if (r->which == SETTING_greylist_mode && r->as.number != MODE_OFF)
-            return true;
-    }
-    return false;
-}
-
 static size_t find(const struct inquiry *q, const struct policy *found[SNAPSHOT_POLICIES_MAX])
 {
     bool by_field = q->settings->profile == PROFILE_MONGREY;
@@ -42,7 +28,7 @@ static enum check_answer ask(struct inquiry *q)
             q->policy = found[i];
         if (!found[i]->enforce && q->shadow == NULL)
             q->shadow = found[i];
-        q->opted_in = q->opted_in || opts_in(found[i]);
+        q->opted_in = q->opted_in || snapshot_policy_opts_in(found[i]);
     }
     if (q->policy == NULL)
         return CHECK_NEXT;

@@ -118,10 +118,8 @@ bool snapshot_add_network(struct snapshot *s, const struct network *network)
     return matcher_add(s->networks, &v, (uint32_t)s->networks_count++);
 }
 
-static int compare_policies(const void *a, const void *b)
+int snapshot_policy_order(const struct policy *p, const struct policy *q)
 {
-    const struct policy *p = a;
-    const struct policy *q = b;
     unsigned rank_p = value_rank(&p->value);
     unsigned rank_q = value_rank(&q->value);
     if (p->priority != q->priority)
@@ -129,6 +127,24 @@ static int compare_policies(const void *a, const void *b)
     if (rank_p != rank_q)
         return rank_p < rank_q ? -1 : 1;
     return strcmp(p->name, q->name);
+}
+
+static int compare_policies(const void *a, const void *b)
+{
+    return snapshot_policy_order(a, b);
+}
+
+bool snapshot_policy_opts_in(const struct policy *p)
+{
+    for (size_t i = 0; p->enforce && i < p->rules_count; i++) {
+        const struct rule_value *r = &p->rules[i];
+        if ((r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable) &&
+            r->as.truth)
+            return true;
+        if (r->which == SETTING_greylist_mode && r->as.number != MODE_OFF)
+            return true;
+    }
+    return false;
 }
 
 bool snapshot_seal(struct snapshot *s)

@@ -86,6 +86,10 @@ bool snapshot_add_domain(struct snapshot *snapshot, struct text domain);
 bool snapshot_add_network(struct snapshot *snapshot, const struct network *network);
 /* Ends the building: it can be asked from now on. */
 bool snapshot_seal(struct snapshot *snapshot);
+/* Which of two policies goes before the other: below 0, the first. */
+int snapshot_policy_order(const struct policy *a, const struct policy *b);
+/* Whether a policy says of itself that there is greylisting, for greylist_default: off. */
+bool snapshot_policy_opts_in(const struct policy *policy);
 /* Bytes that it takes. */
 size_t snapshot_bytes(const struct snapshot *snapshot);
 
