@@ -162,7 +162,7 @@ static bool make_room(struct matcher *m, size_t bytes)
         m->entries = entries;
         m->room = room;
     }
-    if (m->pool_size + bytes > m->pool_room) {
+    if (m->pool_size + bytes >= m->pool_room) {
         size_t room = (m->pool_room + bytes) * 3 / 2 + 64;
         char *pool = realloc(m->pool, room);
         if (pool == NULL)
