@@ -37,10 +37,19 @@ struct snapshot *snapshot_hold(struct snapshot *s)
     return s;
 }
 
+bool snapshot_let_go(struct snapshot *s)
+{
+    return --s->holders == 0;
+}
+
 void snapshot_release(struct snapshot *s)
 {
-    if (s == NULL || --s->holders > 0)
-        return;
+    if (s != NULL && snapshot_let_go(s))
+        snapshot_free(s);
+}
+
+void snapshot_free(struct snapshot *s)
+{
     for (int i = 0; i < LISTS; i++) {
         matcher_free(s->lists[i].matcher);
         free(s->lists[i].entries);

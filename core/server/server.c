@@ -143,7 +143,10 @@ static void use_snapshot(struct server *server, struct snapshot *fresh)
         log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
                  fresh->policies_count, fresh->lists[LIST_WHITE].count,
                  fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
-    snapshot_release(server->snapshot);
+    if (server->keeper != NULL)
+        keeper_let_go(server->keeper, server->snapshot);
+    else
+        snapshot_release(server->snapshot);
     server->snapshot = fresh;
     server->lists_state = (struct lists_state){
         .loaded = fresh->loaded,
@@ -164,8 +167,7 @@ static void import_fixtures(struct server *server, struct store_line *line)
     char memory[4096];
     struct writer w = writer_on(named, sizeof(named));
     write_text(&w, server->settings->fixtures_path);
-    const char *path =
-        data_find_fixtures(writer_end(&w), getenv("HOME"), memory, sizeof(memory));
+    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, sizeof(memory));
     if (path != NULL && access(path, R_OK) == 0)
         data_import_at_start(line, path, clock_wall());
 }
