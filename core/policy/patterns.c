@@ -6,6 +6,7 @@
  * patterns with numbers in them share a thousand.) */
 #include "core/policy/patterns.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,7 +155,7 @@ static void weigh_gram(void *context, const char *literal, size_t at, unsigned g
     /* Of equally rare ones the longer: less of the text hits it by chance. */
     unsigned count = c->counts->of[filter_of(c->counts->p, hash)];
     unsigned cost = count * GRAMS + (GRAMS - 1 - gram);
-    if (c->literal != NULL && cost >= c->cost)
+    if (cost >= c->cost)
         return;
     *c = (struct choice){c->counts, literal, at, gram, cost, hash};
 }
@@ -163,7 +164,7 @@ static void weigh_gram(void *context, const char *literal, size_t at, unsigned g
 static size_t choose(struct patterns *p, struct patterns_entry *e, const struct counts *counts,
                      size_t to)
 {
-    struct choice c = {.counts = counts};
+    struct choice c = {.counts = counts, .literal = p->pool + e->literal, .cost = UINT_MAX};
     each_gram(p, e, weigh_gram, &c);
     size_t size = strlen(c.literal);
     size_t start = c.at > LITERAL_MAX / 2 ? c.at - LITERAL_MAX / 2 : 0;

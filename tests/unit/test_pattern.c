@@ -123,15 +123,9 @@ static void what_matches(void **state)
 static void bytes_that_are_no_utf8_are_matched_by_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(match("^a.b$", TEXT("a\xff"
-                                         "b")),
-                     PATTERN_NO);
-    assert_int_equal(match("b", TEXT("a\xff"
-                                     "b")),
-                     PATTERN_YES);
-    assert_int_equal(match("\xc3\xbf", TEXT("a\xff"
-                                            "b")),
-                     PATTERN_NO);
+    assert_int_equal(match("^a.b$", TEXT("a\377b")), PATTERN_NO);
+    assert_int_equal(match("b", TEXT("a\377b")), PATTERN_YES);
+    assert_int_equal(match("\xc3\xbf", TEXT("a\377b")), PATTERN_NO);
     assert_int_equal(match("a.b", TEXT("a\0b")), PATTERN_YES);
 }
 
@@ -265,9 +259,7 @@ static void literals_that_must_be_there(void **state)
         {"abc(?=def)ghi", "abc ghi "},
         {"abc(?!def)ghi", "abc ghi "},
         {"abc(?<!def)ghi", "abc ghi "},
-        {"abc\xc3\xa9"
-         "def",
-         "abc def "},
+        {"abc\303\251def", "abc def "},
         {"abc\xc3\xa9*def", "abc def "},
         {"abc def", "abc def "},
         {"abc|def", ""},
