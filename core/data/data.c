@@ -110,13 +110,13 @@ static bool read_fixtures(struct import *im, struct text file)
 
 static void report(const struct import *im, const struct update_tally *t)
 {
+    if (t->held > 0)
+        log_warning("%s: %zu that the file has no more are kept until it can be read whole",
+                    im->path, t->held);
     log_info("%s: %zu added, %zu removed, %zu updated, %zu kept because edited here, %zu stay "
              "deleted, %zu were here before, %zu refused",
              im->path, t->added, t->removed, t->updated, t->kept, t->deleted, t->present,
              im->refused + t->failed);
-    if (t->held > 0)
-        log_warning("%s: %zu that the file has no more are kept until it can be read whole",
-                    im->path, t->held);
 }
 
 enum form { FORM_FIXTURES, FORM_CLIENTS, FORM_RECIPIENTS };
