@@ -142,13 +142,27 @@ static void pools_and_users(void **state)
     arena_free(&m.arena);
 }
 
+struct fault_row {
+    enum kind kind;
+    const char *written[4];
+    const char *wanted;
+};
+
+static void expect_faults(const struct fault_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *written[5] = {rows[i].written[0], rows[i].written[1], rows[i].written[2],
+                                  rows[i].written[3], NULL};
+        struct made m = make(rows[i].kind, written);
+        CHECK_ROW(!m.fine, "%zu: is taken", i);
+        CHECK_ROW(strcmp(m.fault.text, rows[i].wanted) == 0, "%zu: %s", i, m.fault.text);
+        arena_free(&m.arena);
+    }
+}
+
 static void faults_name_the_field(void **state)
 {
-    static const struct {
-        enum kind kind;
-        const char *written[4];
-        const char *wanted;
-    } rows[] = {
+    static const struct fault_row rows[] = {
         {KIND_DOMAIN, {NULL}, "name: is missing; it is a domain such as example.com"},
         {KIND_DOMAIN,
          {"name=.example.org"},
@@ -192,6 +206,14 @@ static void faults_name_the_field(void **state)
          {"value=1.1.1.1", "slug=x"},
          "slug: is made of field_name and value; leave it out"},
         {KIND_WHITELIST, {"value=1.1.1.1", "comments=\xff"}, "comments: `\\xff` is not UTF-8 text"},
+    };
+    (void)state;
+    expect_faults(rows, COUNT(rows));
+}
+
+static void faults_of_policies_pools_and_users(void **state)
+{
+    static const struct fault_row rows[] = {
         {KIND_POLICY, {"value=1.1.1.1"}, "name: is missing"},
         {KIND_POLICY,
          {"name=a\nb", "value=1.1.1.1"},
@@ -222,14 +244,7 @@ static void faults_name_the_field(void **state)
          "role: `root` is none of admin, operator, owner, reader"},
     };
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const char *written[5] = {rows[i].written[0], rows[i].written[1], rows[i].written[2],
-                                  rows[i].written[3], NULL};
-        struct made m = make(rows[i].kind, written);
-        CHECK_ROW(!m.fine, "%zu: is taken", i);
-        CHECK_ROW(strcmp(m.fault.text, rows[i].wanted) == 0, "%zu: %s", i, m.fault.text);
-        arena_free(&m.arena);
-    }
+    expect_faults(rows, COUNT(rows));
 }
 
 static void comments_are_counted_in_characters(void **state)
@@ -312,6 +327,7 @@ int main(void)
         cmocka_unit_test(policies_keep_rules_as_text),
         cmocka_unit_test(pools_and_users),
         cmocka_unit_test(faults_name_the_field),
+        cmocka_unit_test(faults_of_policies_pools_and_users),
         cmocka_unit_test(comments_are_counted_in_characters),
         cmocka_unit_test(what_is_made_is_made_again),
         cmocka_unit_test(content_shows_every_edit),
