@@ -66,10 +66,8 @@ void verdict_write_log(struct writer *w, const struct verdict *v, const struct r
     FIELD(sender);
     FIELD(recipient);
 #undef FIELD
-    if (v->policy != NULL) {
-        write_literal(w, ", policy=");
-        write_literal(w, v->policy);
-    }
+    if (v->policy != NULL)
+        write_field(w, ", policy=", 9, text_of(v->policy));
     write_literal(w, ", id=");
     write_literal(w, v->id);
 }
