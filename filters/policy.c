@@ -12,6 +12,17 @@ static void apply(const struct policy *const *policies, size_t count, bool all, 
     }
 }
 
+/* The first that has a say decides, as with every rule. */
+static bool opts_in(const struct policy *const *policies, size_t count, bool all)
+{
+    bool wanted;
+    for (size_t i = 0; i < count; i++) {
+        if ((policies[i]->enforce || all) && snapshot_policy_has_say(policies[i], &wanted))
+            return wanted;
+    }
+    return false;
+}
+
 static size_t find(const struct inquiry *q, const struct policy *found[SNAPSHOT_POLICIES_MAX])
 {
     bool by_field = q->settings->profile == PROFILE_MONGREY;
@@ -28,8 +39,8 @@ static enum check_answer ask(struct inquiry *q)
             q->policy = found[i];
         if (!found[i]->enforce && q->shadow == NULL)
             q->shadow = found[i];
-        q->opted_in = q->opted_in || snapshot_policy_opts_in(found[i]);
     }
+    q->opted_in = opts_in(found, count, false);
     if (q->policy == NULL)
         return CHECK_NEXT;
     q->verdict.policy = q->policy->name;
@@ -45,6 +56,7 @@ void policy_rules_with_shadow(struct inquiry *q)
     size_t count = find(q, found);
     q->own = q->settings->rules;
     apply(found, count, true, &q->own);
+    q->opted_in = opts_in(found, count, true);
     q->rules = &q->own;
 }
 

@@ -22,6 +22,14 @@ static void check_twice(struct lint *l, enum snapshot_list which, size_t number)
                      report_shown(l, first->written));
 }
 
+/* Of the internet's: lists of what no packet can come from are wide by nature. */
+static bool is_routed(const struct network *n)
+{
+    uint8_t first = n->addr.bytes[0];
+    return n->addr.family == ADDR_IPV4 ? first < 224 && first != 0 && !values_is_private(n)
+                                       : (first & 0xe0) == 0x20;
+}
+
 static void check_wide(struct lint *l, enum snapshot_list which, size_t number)
 {
     const struct lint_entry *e = &l->lists[which].items[number];
@@ -33,7 +41,7 @@ static void check_wide(struct lint *l, enum snapshot_list which, size_t number)
                          ? "is the whole internet, all of which is rejected; remove it"
                          : "is the whole internet: nothing behind this list is ever "
                            "asked; remove it");
-    else if (e->value.kind == VALUE_NETWORK && n->prefix < least)
+    else if (e->value.kind == VALUE_NETWORK && n->prefix < least && is_routed(n))
         report_entry(l, FINDING_NETWORK_WIDE, which, e,
                      "is wider than /%u, a good part of the internet; name what is meant", least);
 }
@@ -56,11 +64,13 @@ static size_t find_black(const struct lint *l, const struct lint_entry *white)
     struct match_run run = {.room = NULL};
     struct subject s = values_subject(&white->value);
     size_t same = records_find(l, LIST_BLACK, &white->value);
-    if (same != LINT_NONE && black[same].live && black[same].enforce)
+    if (same != LINT_NONE && black[same].live && black[same].enforce &&
+        black[same].expires >= white->expires)
         return same;
     size_t count = matcher_find(l->lists[LIST_BLACK].matcher, &s, found, FOUND_MAX, &run);
     for (size_t i = 0; i < count; i++) {
-        if (values_cover(&black[found[i].number].value, &white->value))
+        const struct lint_entry *b = &black[found[i].number];
+        if (values_cover(&b->value, &white->value) && b->expires >= white->expires)
             return found[i].number;
     }
     return LINT_NONE;

@@ -35,8 +35,7 @@ static void check_mailboxes(struct lint *l)
         const struct lint_name *m = &l->mailboxes[i];
         struct text domain = values_domain(&m->value);
         if (!records_is_own_domain(l, domain))
-            report_record(l, FINDING_MAILBOX_WITHOUT_DOMAIN, "mailbox",
-                          text_of(report_value(l, &m->value)), &m->origin,
+            report_record(l, FINDING_MAILBOX_WITHOUT_DOMAIN, "mailbox", m->written, &m->origin,
                           "%s is not among the domains; enter it there, or remove the mailbox",
                           report_shown(l, domain));
     }

@@ -146,12 +146,11 @@ static void find_unreachable(const struct order *o, size_t at)
     p->unreachable = left == 0;
     bool alone = p->unreachable && (p->sets & ~first->sets) == 0;
     if (p->unreachable)
-        report_policy(
-            o->l, FINDING_POLICY_UNREACHABLE, p, SETTINGS,
-            "none of its rules ever counts: %s, which %s, %s them wherever it matches; give "
-            "it a lower number as priority, or remove it",
-            report_shown(o->l, text_of(first->p.name)),
-            alone ? "goes before it" : "with others goes before it", alone ? "sets" : "set");
+        report_policy(o->l, FINDING_POLICY_UNREACHABLE, p, SETTINGS,
+                      "none of its rules ever counts: %s%s before it and set%s them wherever it "
+                      "matches; give it a lower number as priority, or remove it",
+                      report_shown(o->l, text_of(first->p.name)),
+                      alone ? " goes" : " and others go", alone ? "s" : "");
 }
 
 static void find_tie(const struct order *o, size_t at)

@@ -213,9 +213,10 @@ static bool take_mailbox(struct lint *l, const struct storage_record *r,
         return refuse(l, KIND_MAILBOX, r, origin, &fault);
     struct lint_name *n =
         add((void **)&l->mailboxes, &l->mailboxes_count, &l->mailboxes_room, sizeof(*n));
-    if (n != NULL)
-        *n = (struct lint_name){*origin, v};
-    return n != NULL;
+    if (n == NULL)
+        return false;
+    *n = (struct lint_name){*origin, v, recorded_text(r, MAILBOX_name)};
+    return copy_text(l, &n->written);
 }
 
 static bool take_network(struct lint *l, const struct storage_record *r,

@@ -16,13 +16,22 @@ static const struct {
 #undef FINDING
 };
 
-#define LINE_MAX_BYTES 2048
+#define LINE_MAX_BYTES 4096
 
 struct line {
     char memory[LINE_MAX_BYTES];
     struct writer w;
     enum finding finding;
 };
+
+/* What cannot forge a line stands as people wrote it: a pattern's backslashes are not doubled. */
+static void write_shown(struct writer *w, struct text t, size_t limit)
+{
+    if (t.size <= limit && text_is_printable(t))
+        write_text(w, t);
+    else
+        write_escaped(w, t, "", limit);
+}
 
 static void begin(struct line *line, enum finding finding)
 {
@@ -33,7 +42,7 @@ static void begin(struct line *line, enum finding finding)
 
 static void end(struct lint *l, struct line *line, const char *format, va_list list)
 {
-    char what[1200];
+    char what[2600];
     vsnprintf(what, sizeof(what), format, list);
     write_format(&line->w, ": %s [%s]", what, findings[line->finding].code);
     if (findings[line->finding].level == ERROR)
@@ -53,12 +62,12 @@ static void write_origin(const struct lint *l, struct writer *w, const struct li
 {
     if (o->id[0] == '\0') {
         write_literal(w, " (");
-        write_escaped(w, text_of(l->file != NULL ? l->file : ""), "", 200);
+        write_shown(w, text_of(l->file != NULL ? l->file : ""), 200);
         write_format(w, ":%u)", o->line);
         return;
     }
     write_literal(w, " (id ");
-    write_escaped(w, text_of(o->id), "", 80);
+    write_shown(w, text_of(o->id), 80);
     write_literal(w, ")");
 }
 
@@ -72,7 +81,7 @@ void report_setting(struct lint *l, enum finding finding, enum setting which, co
     write_literal(&line.w, "settings ");
     switch (s->source[which]) {
     case FROM_FILE:
-        write_escaped(&line.w, text_of(s->file != NULL ? s->file : ""), "", 200);
+        write_shown(&line.w, text_of(s->file != NULL ? s->file : ""), 200);
         write_format(&line.w, ":%u ", s->line[which]);
         break;
     case FROM_ENVIRONMENT:
@@ -102,7 +111,7 @@ void report_entry(struct lint *l, enum finding finding, enum snapshot_list which
     begin(&line, finding);
     write_format(&line.w, "%s %s ", which == LIST_BLACK ? "blacklist" : "whitelist",
                  field_names[entry->value.field]);
-    write_escaped(&line.w, entry->written, "", 200);
+    write_shown(&line.w, entry->written, 200);
     write_origin(l, &line.w, &entry->origin);
     va_start(list, format);
     end(l, &line, format, list);
@@ -116,7 +125,7 @@ void report_policy(struct lint *l, enum finding finding, const struct lint_polic
     va_list list;
     begin(&line, finding);
     write_literal(&line.w, "policy ");
-    write_escaped(&line.w, text_of(policy->p.name), "", 200);
+    write_shown(&line.w, text_of(policy->p.name), 200);
     write_origin(l, &line.w, &policy->origin);
     if (which != SETTINGS)
         write_format(&line.w, " %s", settings_key(which));
@@ -132,7 +141,7 @@ void report_record(struct lint *l, enum finding finding, const char *kind, struc
     va_list list;
     begin(&line, finding);
     write_format(&line.w, "%s ", kind);
-    write_escaped(&line.w, name, "", 200);
+    write_shown(&line.w, name, 200);
     write_origin(l, &line.w, origin);
     va_start(list, format);
     end(l, &line, format, list);
@@ -144,7 +153,7 @@ void report_place(struct lint *l, enum finding finding, const char *place, const
     struct line line;
     va_list list;
     begin(&line, finding);
-    write_escaped(&line.w, text_of(place), "", 400);
+    write_shown(&line.w, text_of(place), 400);
     va_start(list, format);
     end(l, &line, format, list);
     va_end(list);
@@ -154,7 +163,7 @@ const char *report_shown(struct lint *l, struct text t)
 {
     char *memory = l->shown[l->shown_next++ % LINT_SHOWN];
     struct writer w = writer_on(memory, sizeof(l->shown[0]));
-    write_escaped(&w, t, "", LINT_SHOWN_MAX);
+    write_shown(&w, t, LINT_SHOWN_MAX);
     return writer_end(&w);
 }
 

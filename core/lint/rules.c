@@ -98,8 +98,10 @@ static void check_relay(const struct scope *s)
 
 static bool does_any_opt_in(const struct lint *l)
 {
+    bool wanted;
     for (size_t i = 0; i < l->policies_count; i++) {
-        if (l->policies[i].live && snapshot_policy_opts_in(&l->policies[i].p))
+        const struct lint_policy *p = &l->policies[i];
+        if (p->live && p->p.enforce && snapshot_policy_has_say(&p->p, &wanted) && wanted)
             return true;
     }
     return false;

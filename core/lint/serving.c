@@ -107,11 +107,10 @@ static void check_times(struct lint *l)
 static void check_log(struct lint *l)
 {
     const struct settings *s = l->settings;
-    if (s->log_format == FORMAT_MONGREY && s->verbose > 1)
-        report_setting(
-            l, FINDING_LOG_FORMAT_VERBOSE, SETTING_verbose,
-            "adds the checks to lines that log_format mongrey keeps as 0.4.4 had them for "
-            "its readers; take verbose 1, or log_format text");
+    if (s->log_format == FORMAT_MONGREY && s->verbose == 2)
+        report_setting(l, FINDING_LOG_FORMAT_VERBOSE, SETTING_verbose,
+                       "2 lists the checks in lines about decisions, but log_format mongrey keeps "
+                       "them as 0.4.4 had them, without; take log_format text, or verbose 1");
 }
 
 static bool begins(const char *path, const char *with)

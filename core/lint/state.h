@@ -46,6 +46,7 @@ struct lint_policy {
 struct lint_name {
     struct lint_origin origin;
     struct value value;
+    struct text written;
 };
 
 struct lint_own_network {
@@ -54,7 +55,7 @@ struct lint_own_network {
 };
 
 #define LINT_SHOWN 4
-#define LINT_SHOWN_MAX 160
+#define LINT_SHOWN_MAX 600
 
 struct lint {
     const struct settings *settings;

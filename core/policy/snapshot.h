@@ -66,7 +66,8 @@ struct snapshot {
     size_t networks_count;
     bool loaded; /* from a store; an empty one that was not rejects nobody as a stranger */
     uint64_t revision;
-    unsigned holders; /* loop thread */
+    unsigned holders;          /* loop thread */
+    struct snapshot *next_old; /* of those that wait to be freed */
     struct pattern_room *room;
     /* Matches of patterns that were broken off because they cost too much, and where the last one
      * stands: "whitelist ID". */
@@ -88,14 +89,19 @@ bool snapshot_add_network(struct snapshot *snapshot, const struct network *netwo
 bool snapshot_seal(struct snapshot *snapshot);
 /* Which of two policies goes before the other: below 0, the first. */
 int snapshot_policy_order(const struct policy *a, const struct policy *b);
-/* Whether a policy says of itself that there is greylisting, for greylist_default: off. */
-bool snapshot_policy_opts_in(const struct policy *policy);
+/* Whether a policy says itself if there is greylisting, for greylist_default: off. One no counts
+ * more than any yes. */
+bool snapshot_policy_has_say(const struct policy *policy, bool *wanted);
 /* Bytes that it takes. */
 size_t snapshot_bytes(const struct snapshot *snapshot);
 
 /* --- Asking: the loop thread ------------------------------------------------------------------ */
 
 struct snapshot *snapshot_hold(struct snapshot *snapshot);
+/* True: that was the last holder, and snapshot_free is due; it may take milliseconds. */
+bool snapshot_let_go(struct snapshot *snapshot);
+void snapshot_free(struct snapshot *snapshot);
+/* Both. NULL is fine. */
 void snapshot_release(struct snapshot *snapshot);
 
 /* What a prepared request looks like to the lists. */
