@@ -101,10 +101,12 @@ lint: deps-check
 	$(MAKE) format-check
 	scripts/man-settings.py --check
 	scripts/metrics-doc.py --check
+	scripts/findings-doc.py --check
 	scripts/sizes.sh
 
 man:
 	scripts/man-settings.py
+	scripts/findings-doc.py
 	scripts/metrics-doc.py
 
 .PHONY: tests check sanitize lint man

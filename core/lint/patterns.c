@@ -5,20 +5,22 @@
 #include "core/base/pattern.h"
 #include "core/lint/state.h"
 
-/* Of a longer one also what is only slow would be given up; nobody has such names. */
-#define PROBE_SIZE 128
+/* No label of a name is longer, nor a local part: on longer texts also what is only slow is given up. */
+#define PROBE_REPEAT 60
+#define PROBE_SIZE (PROBE_REPEAT + 64)
 
 /* A piece again and again, then all characters that the pattern may ask for (PCRE2 looks whether they
  * are there before it tries), then an end that fits nothing usual. */
 static struct text make_probe(char *memory, const char *piece, struct text written)
 {
     size_t size = strlen(piece);
-    size_t tail = written.size < PROBE_SIZE / 2 ? written.size : PROBE_SIZE / 2;
-    for (size_t i = 0; i < PROBE_SIZE; i++)
+    size_t tail = PROBE_SIZE - PROBE_REPEAT - 1;
+    tail = written.size < tail ? written.size : tail;
+    for (size_t i = 0; i < PROBE_REPEAT; i++)
         memory[i] = piece[i % size];
-    memcpy(memory + PROBE_SIZE - 1 - tail, written.data + written.size - tail, tail);
-    memory[PROBE_SIZE - 1] = '~';
-    return (struct text){memory, PROBE_SIZE};
+    memcpy(memory + PROBE_REPEAT, written.data + written.size - tail, tail);
+    memory[PROBE_REPEAT + tail] = '~';
+    return (struct text){memory, PROBE_REPEAT + tail + 1};
 }
 
 /* What a sender may choose so that a pattern that can try in many ways tries them all. */

@@ -123,8 +123,7 @@ static void cover_all(const struct order *o, size_t at, uint64_t *left,
                         values_compare(&o->by_value[i - 1]->p.value, &late->p.value) == 0;
          i--)
         cover(o->by_value[i - 1], late, left, first);
-    /* 0.4.4 goes by field and then the most specific: there none stands before a narrower one. */
-    if (late->p.value.kind == VALUE_PATTERN || o->l->settings->profile == PROFILE_MONGREY)
+    if (late->p.value.kind == VALUE_PATTERN)
         return;
     struct subject s = values_subject(&late->p.value);
     size_t count = matcher_find(o->matcher, &s, found, FOUND_MAX, &run);

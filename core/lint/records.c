@@ -196,10 +196,7 @@ static bool take_domain(struct lint *l, const struct storage_record *r,
         return false;
     n->origin = *origin;
     n->value = (struct value){.field = FIELD_SENDER, .kind = VALUE_DOMAIN, .text = name};
-    struct value below = n->value;
-    below.kind = VALUE_BELOW;
-    return matcher_add(l->own_domains, &n->value, (uint32_t)l->domains_count - 1) &&
-           matcher_add(l->own_domains, &below, (uint32_t)l->domains_count - 1);
+    return true;
 }
 
 static bool take_mailbox(struct lint *l, const struct storage_record *r,
@@ -292,6 +289,34 @@ static bool index_list(struct lint_entries *list)
     return matcher_seal(list->matcher);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const struct lint_name *const *x = a;
+    const struct lint_name *const *y = b;
+    return values_compare(&(*x)->value, &(*y)->value);
+}
+
+/* Each once, as itself and as what is below it. */
+static bool index_domains(struct lint *l)
+{
+    const struct lint_name **sorted = calloc(l->domains_count + 1, sizeof(*sorted));
+    bool fine = sorted != NULL;
+    for (size_t i = 0; fine && i < l->domains_count; i++)
+        sorted[i] = &l->domains[i];
+    if (fine && l->domains_count > 0)
+        qsort(sorted, l->domains_count, sizeof(*sorted), compare_names);
+    for (size_t i = 0; fine && i < l->domains_count; i++) {
+        struct value below = sorted[i]->value;
+        uint32_t number = (uint32_t)(sorted[i] - l->domains);
+        below.kind = VALUE_BELOW;
+        if (i == 0 || values_compare(&sorted[i - 1]->value, &sorted[i]->value) != 0)
+            fine = matcher_add(l->own_domains, &sorted[i]->value, number) &&
+                   matcher_add(l->own_domains, &below, number);
+    }
+    free(sorted);
+    return fine && matcher_seal(l->own_domains);
+}
+
 /* Entries that name one of one's own domains, or have it below them. */
 static void mark_own_domains(struct lint *l, struct lint_entries *list)
 {
@@ -353,7 +378,7 @@ static bool index_own_networks(struct lint *l)
 bool records_index(struct lint *l)
 {
     const struct settings_networks *excludes = &l->settings->ip_excludes;
-    if (!matcher_seal(l->own_domains) || !index_own_networks(l) ||
+    if (!index_domains(l) || !index_own_networks(l) ||
         !index_networks(excludes->items, excludes->count, l->excluded))
         return false;
     for (int i = 0; i < LISTS; i++) {
