@@ -152,12 +152,14 @@ static void find_unreachable(const struct order *o, size_t at)
                       alone ? " goes" : " and others go", alone ? "s" : "");
 }
 
+/* At different states they never meet. */
 static void find_tie(const struct order *o, size_t at)
 {
     const struct lint_policy *p = o->by_value[at];
     const struct lint_policy *before = at > 0 ? o->by_value[at - 1] : NULL;
     if (before != NULL && before->live && p->live && !p->unreachable &&
-        before->p.priority == p->p.priority && values_compare(&before->p.value, &p->p.value) == 0)
+        before->p.priority == p->p.priority && (before->p.states & p->p.states) != 0 &&
+        values_compare(&before->p.value, &p->p.value) == 0)
         report_policy(o->l, FINDING_POLICY_TIE, p, SETTINGS,
                       "has the value and the priority of %s, so that only their names decide which "
                       "goes first; give them different priorities",

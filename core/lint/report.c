@@ -41,6 +41,9 @@ static void begin(struct line *line, enum finding finding)
 }
 
 static void end(struct lint *l, struct line *line, const char *format, va_list list)
+    __attribute__((format(printf, 3, 0)));
+
+static void end(struct lint *l, struct line *line, const char *format, va_list list)
 {
     char what[2600];
     vsnprintf(what, sizeof(what), format, list);

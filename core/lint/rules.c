@@ -126,8 +126,12 @@ static void check_mode(const struct scope *s)
              "greylist_enable: false");
 }
 
+/* A policy that names the client has said who it trusts: what the key leaves out, it brings. */
 static void check_key(const struct scope *s)
 {
+    enum field field = s->policy != NULL ? s->policy->p.value.field : FIELDS;
+    if (field == FIELD_CLIENT_ADDRESS || field == FIELD_CLIENT_NAME)
+        return;
     if (!is_own(s, SETTING_greylist_key) || !is_greylisting(s))
         return;
     if (s->rules.greylist_key == KEY_SPECIAL)
