@@ -214,7 +214,7 @@ static void policies_of_0_4_4_inherit_nothing(void **state)
         "policy:\n- {name: short, value: 192.0.2.1}\n- name: full\n  value: 192.0.2.2\n" OLD_POLICY,
         "2 policy name=short field_name=client_address value=192.0.2.1 priority=100 "
         "enforce=true " OLD_RULES "3 policy name=full field_name=client_address value=192.0.2.2 "
-                                  "priority=100 enforce=true " OLD_RULES);
+        "priority=100 enforce=true " OLD_RULES);
     expect(
         "policy:\n- {name: a, value: 192.0.2.1, spf_enable: 1}\n"
         "- {name: b, value: 192.0.2.2, priority: 1}\n"
