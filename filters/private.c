@@ -13,4 +13,13 @@ static enum check_answer ask(struct inquiry *q)
     return CHECK_DECIDED;
 }
 
-const struct check check_private = {.name = "private", .ask = ask};
+static void tell(const struct inquiry *q, struct writer *w)
+{
+    if (!q->settings->private_bypass)
+        write_literal(w, "off (private_bypass)");
+    else
+        write_literal(w, addr_is_private(&q->request.client) ? "a private address"
+                                                             : "no private address");
+}
+
+const struct check check_private = {.name = "private", .ask = ask, .tell = tell};

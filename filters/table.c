@@ -5,8 +5,15 @@
 const struct check *const checks[] = {
     &check_private,
     &check_exclude,
-    /* authenticated, blacklist, policy, relay, outgoing, whitelist, spoofing, directory, rwl,
-     * rbl, spf, helo, dynamic */
+    &check_authenticated,
+    &check_blacklist,
+    &check_policy,
+    &check_relay,
+    &check_outgoing,
+    &check_whitelist,
+    &check_spoofing,
+    &check_exempt,
+    /* directory, rwl, rbl, spf, helo, dynamic */
     &check_greylist,
     NULL,
 };

@@ -11,6 +11,7 @@
 
 #include "core/policy/request.h"
 #include "core/policy/settings.h"
+#include "core/policy/snapshot.h"
 #include "core/policy/verdict.h"
 #include "include/storage.h"
 
@@ -26,12 +27,25 @@ struct instances;
 struct inquiry {
     struct request request;
     struct settings *settings;   /* those in force when it was read */
-    const struct rules *rules;   /* what applies to it: the settings', or `own` */
-    struct rules own;            /* where a policy sets some otherwise */
+    struct snapshot *snapshot;   /* the lists in force then */
     struct instances *instances; /* the messages that already got a header; loop thread */
     const char *host;            /* this machine's name, for headers */
     size_t cursor;               /* the check that is asked; only moves forward */
+    uint64_t *costs;             /* NULL, or ns for each check of the table, to be added to */
+    bool trial;                  /* only to see what would come out: no hits, no headers */
+
+    /* What applies to it: the settings', or `own` where policies set some otherwise. */
+    const struct rules *rules;
+    struct rules own;
+    const struct policy *policy; /* the first of those that apply; NULL: none */
+    bool opted_in;               /* a policy says that this recipient is greylisted */
+    const struct policy *shadow; /* one that is not enforced and would have come first */
+    unsigned ours;               /* bits of enum ours, from `relay` on */
+
     struct verdict verdict;
+    /* What an entry or a policy that is not enforced would have come to; empty: the same. */
+    enum outcome would_outcome;
+    char would[VERDICT_TEXT_MAX + 1];
 
     /* Between CHECK_WAITS and resume(). */
     struct storage_sighting sighting;
@@ -44,6 +58,9 @@ struct check {
     enum check_answer (*ask)(struct inquiry *inquiry);
     /* After CHECK_WAITS: sets the verdict, or answers CHECK_NEXT. Never CHECK_WAITS again. */
     enum check_answer (*resume)(struct inquiry *inquiry);
+    /* For people: what it looks at and what it finds in this inquiry, in a few words. Called for the
+     * checks that were asked, after the verdict; changes nothing. */
+    void (*tell)(const struct inquiry *inquiry, struct writer *w);
 };
 
 /* In their order, ends with NULL. */

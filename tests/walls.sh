@@ -31,9 +31,9 @@ doors='include/storage\.h|include/cache\.h'
 room core/base 'core/base/'
 room core/policy "core/(base|policy)/|include/(check|storage)\.h|filters/table\.h"
 room core/store "core/(base|store)/|core/policy/settings\.def|$doors"
-room core/data "core/(base|policy|store|data)/|include/"
+room core/data "core/(base|policy|store|data)/|include/(check|storage)\.h"
 room core/server "core/(base|policy|store|data|server)/|include/|filters/table\.h"
-room filters 'filters/|include/check\.h|core/base/|core/policy/settings\.h'
+room filters 'filters/|include/check\.h|core/base/|core/policy/(settings|reply|snapshot)\.h'
 room cache 'include/cache\.h|core/base/hash\.h'
 for driver in drivers/*/; do
     room "${driver%/}" "${driver}|include/storage\.h"
@@ -59,6 +59,7 @@ fence 'pcre2.*' '^core/base/pattern\.c$'
 fence 'idn2\.h|uni(case|norm|str|ctype|conv)\.h' '^core/base/idn\.c$'
 fence 'sqlite3\.h' '^drivers/sqlite/'
 fence 'uv\.h' '^core/server/'
+fence 'microhttpd\.h' '^core/server/http\.c$'
 fence 'dlfcn\.h' '^core/store/loader\.c$'
 fence 'syslog\.h' '^core/base/log\.c$'
 fence 'libpq-fe\.h|mysql.*|mongoc.*|hiredis.*' '^drivers/(pgsql|mysql|mongo)/|^cache/redis\.c$'

@@ -3,15 +3,15 @@
 #include "core/policy/greylist.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "core/base/hash.h"
 #include "core/policy/instances.h"
+#include "core/policy/prepare.h"
+#include "core/policy/reply.h"
 #include "filters/table.h"
-#include "core/base/version.h"
 
-/* The longest form: two addresses of a line each, a network, and the lengths. */
-#define FORM_MAX (2 * REQUEST_LINE_MAX + 64)
+/* The longest form: two addresses, a network, and the lengths. */
+#define FORM_MAX (PREPARE_MEMORY_MAX + 64)
 
 /* One part of the form: its length in two bytes, then its bytes, so that no two lists of parts look
  * alike. */
@@ -19,10 +19,7 @@ static void put_part(struct writer *form, struct text part)
 {
     unsigned char length[2] = {(unsigned char)(part.size >> 8), (unsigned char)part.size};
     write_bytes(form, (const char *)length, sizeof(length));
-    char *start = form->at;
     write_text(form, part);
-    for (char *c = start; c < form->at; c++)
-        *c = text_lower(*c);
 }
 
 static void put_client(struct writer *form, const struct addr *client, const struct rules *s)
@@ -39,16 +36,15 @@ void greylist_key(const struct request *r, const struct rules *s, struct storage
 {
     char memory[FORM_MAX];
     struct writer form = writer_on(memory, sizeof(memory));
-    struct text sender = r->attribute[ATTRIBUTE_sender];
-    struct text recipient = r->attribute[ATTRIBUTE_recipient];
-    char head[2] = {(char)('A' + s->greylist_key), sender.size == 0 ? '-' : '+'};
+    struct text recipient = r->recipient.whole;
+    char head[2] = {(char)('A' + s->greylist_key), r->sender_is_null ? '-' : '+'};
     write_bytes(&form, head, sizeof(head));
     if (s->greylist_key != KEY_SPECIAL)
         put_client(&form, &r->client, s);
     if (s->greylist_key == KEY_HIGH || s->greylist_key == KEY_SPECIAL)
-        put_part(&form, sender);
+        put_part(&form, r->sender.whole);
     if (s->greylist_key == KEY_LOW)
-        put_part(&form, r->domain.size > 0 ? r->domain : recipient);
+        put_part(&form, r->recipient.domain.size > 0 ? r->recipient.domain : recipient);
     else if (s->greylist_key != KEY_VLOW)
         put_part(&form, recipient);
     hash_key(form.start, (size_t)(form.at - form.start), key->bytes);
@@ -74,6 +70,11 @@ static struct storage_text readable(struct text t, struct writer *memory)
     return (struct storage_text){start, (size_t)(memory->at - start)};
 }
 
+static const char *policy_name(const struct inquiry *q)
+{
+    return q->verdict.policy != NULL ? q->verdict.policy : "default";
+}
+
 void greylist_read(const struct inquiry *q, char memory[GREYLIST_READING_MAX],
                    struct storage_reading *reading)
 {
@@ -85,32 +86,43 @@ void greylist_read(const struct inquiry *q, char memory[GREYLIST_READING_MAX],
         .helo_name = readable(a[ATTRIBUTE_helo_name], &w),
         .sender = readable(a[ATTRIBUTE_sender], &w),
         .recipient = readable(a[ATTRIBUTE_recipient], &w),
-        .country = {"", 0},
-        .policy = {"default", 7},
+        .country = readable(q->request.country, &w),
+        .policy = readable(text_of(policy_name(q)), &w),
     };
+}
+
+/* NULL, or why nobody is greylisted here. */
+static const char *off_reason(const struct inquiry *q)
+{
+    const struct rules *r = q->rules;
+    if (!r->greylist_enable || r->greylist_mode == MODE_OFF)
+        return "disable-greylisting";
+    if (!r->greylist_default && !q->opted_in)
+        return "not-opted-in";
+    /* A client's key needs no recipient, so that it can be asked before there is one. */
+    bool alone = r->greylist_key == KEY_VLOW && q->request.state < STATE_RCPT;
+    if (q->request.recipient.whole.size == 0 && !alone)
+        return "no-recipient";
+    return NULL;
 }
 
 static enum check_answer ask(struct inquiry *q)
 {
-    const struct rules *s = q->rules;
-    q->verdict.policy = "default";
-    if (!s->greylist_enable) {
-        verdict_set(&q->verdict, OUTCOME_PASS, "disable-greylisting", TEXT("DUNNO"));
-        return CHECK_DECIDED;
-    }
-    if (q->request.attribute[ATTRIBUTE_recipient].size == 0) {
-        verdict_set(&q->verdict, OUTCOME_PASS, "no-recipient", TEXT("DUNNO"));
+    const struct rules *r = q->rules;
+    const char *off = off_reason(q);
+    if (off != NULL) {
+        verdict_set(&q->verdict, OUTCOME_PASS, off, TEXT("DUNNO"));
         return CHECK_DECIDED;
     }
     q->sighting = (struct storage_sighting){
-        .op = STORAGE_GREY,
+        .op = r->greylist_mode == MODE_LEARN ? STORAGE_LEARN : STORAGE_GREY,
         .count = 1,
         .now = q->request.now,
-        .delay = s->greylist_remaining,
-        .window = s->greylist_window,
-        .keep = s->greylist_expire,
+        .delay = r->greylist_remaining,
+        .window = r->greylist_window,
+        .keep = r->greylist_expire,
     };
-    greylist_key(&q->request, s, &q->sighting.key);
+    greylist_key(&q->request, r, &q->sighting.key);
     return CHECK_WAITS;
 }
 
@@ -125,68 +137,46 @@ static void store_trouble(struct inquiry *q)
 
 static void defer(struct inquiry *q)
 {
-    int64_t left = q->sighting.delay - (q->request.now - q->row.first_seen);
-    int64_t seconds = (left + 999) / 1000;
-    struct writer action = verdict_open(&q->verdict, OUTCOME_GREYLIST, "new");
-    if (seconds < 1)
-        seconds = 1;
-    if (q->row.tries > 1) {
-        struct writer reason = writer_on(q->verdict.reason, sizeof(q->verdict.reason));
-        write_literal(&reason, "early-retry (");
-        write_number(&reason, seconds);
-        write_literal(&reason, "s missing)");
-        writer_end(&reason);
-    }
-    write_literal(&action, "450 4.2.0 Greylisted for ");
-    write_number(&action, seconds);
-    write_literal(&action, " seconds. policy[default] - ");
-    write_text(&action, q->settings->errors_url);
-    write_literal(&action, "#greylisted");
-    verdict_close(&q->verdict, &action);
+    reply_set(q, OUTCOME_GREYLIST, "new", q->rules->reply_greylist, (struct text){"", 0});
+    if (q->row.tries <= 1)
+        return;
+    struct writer reason = writer_on(q->verdict.reason, sizeof(q->verdict.reason));
+    write_literal(&reason, "early-retry (");
+    write_number(&reason, (reply_left(q) + 999) / 1000);
+    write_literal(&reason, "s missing)");
+    writer_end(&reason);
 }
 
-/* RFC 5322's date, in English whatever the locale. */
-static void write_date(struct writer *w, int64_t now)
+/* Postfix takes no PREPEND when the message has come, and forgets one of before it. */
+static bool takes_header(enum protocol_state state)
 {
-    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(now / 1000);
-    struct tm t;
-    if (localtime_r(&seconds, &t) == NULL)
-        return;
-    long zone = t.tm_gmtoff / 60;
-    write_format(w, "%s, %d %s %d %02d:%02d:%02d %c%02ld%02ld", days[t.tm_wday], t.tm_mday,
-                 months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec,
-                 zone < 0 ? '-' : '+', (zone < 0 ? -zone : zone) / 60,
-                 (zone < 0 ? -zone : zone) % 60);
+    return state == STATE_MAIL || state == STATE_RCPT || state == STATE_DATA;
 }
 
 static bool wants_header(struct inquiry *q)
 {
     const struct text *a = q->request.attribute;
-    return q->rules->greylist_header &&
+    return takes_header(q->request.state) && q->rules->greylist_header && !q->trial &&
            instances_first(q->instances, a[ATTRIBUTE_instance], a[ATTRIBUTE_client_address],
                            a[ATTRIBUTE_sender]);
 }
 
 static void pass(struct inquiry *q)
 {
-    bool first = q->row.passes == 1;
-    struct writer action = verdict_open(&q->verdict, OUTCOME_PASS, "triplet found");
+    bool learnt = q->sighting.op == STORAGE_LEARN;
+    bool first = !learnt && q->row.passes == 1;
+    const char *reason = learnt ? "learn" : "triplet found";
+    if (first && wants_header(q)) {
+        reply_set(q, OUTCOME_PASS, reason, q->rules->greylist_header_text, (struct text){"", 0});
+    } else {
+        struct writer action = verdict_open(&q->verdict, OUTCOME_PASS, reason);
+        write_literal(&action, "DUNNO policy[");
+        write_literal(&action, policy_name(q));
+        write_literal(&action, "]");
+        verdict_close(&q->verdict, &action);
+    }
     if (first)
         q->verdict.delay = q->row.waited / 1000;
-    if (first && wants_header(q)) {
-        write_literal(&action, "PREPEND X-Greylist: delayed ");
-        write_number(&action, q->row.waited / 1000);
-        write_literal(&action, " seconds by mongrey-" MONGREY_VERSION " at ");
-        write_literal(&action, q->host);
-        write_literal(&action, "; ");
-        write_date(&action, q->request.now);
-    } else {
-        write_literal(&action, "DUNNO policy[default]");
-    }
-    verdict_close(&q->verdict, &action);
 }
 
 static enum check_answer resume(struct inquiry *q)
@@ -200,4 +190,29 @@ static enum check_answer resume(struct inquiry *q)
     return CHECK_DECIDED;
 }
 
-const struct check check_greylist = {.name = "greylist", .ask = ask, .resume = resume};
+static void tell(const struct inquiry *q, struct writer *w)
+{
+    static const char *const keys[] = {"vlow", "low", "med", "high", "special"};
+    const struct rules *r = q->rules;
+    const char *off = off_reason(q);
+    if (off != NULL) {
+        write_literal(w, off);
+        return;
+    }
+    write_format(w, "key %s, delay %lld s: ", keys[r->greylist_key],
+                 (long long)(r->greylist_remaining / 1000));
+    if (q->status != STORAGE_OK)
+        write_literal(w, "the store is away (db_trouble)");
+    else if (q->sighting.op == STORAGE_LEARN)
+        write_literal(w, "learning");
+    else if (q->row.passes == 0)
+        write_format(w, "%s, %u tries, %lld s to wait", q->row.tries > 1 ? "early" : "new",
+                     q->row.tries, (long long)((reply_left(q) + 999) / 1000));
+    else if (q->verdict.delay >= 0)
+        write_format(w, "waited %lld s", (long long)q->verdict.delay);
+    else
+        write_literal(w, "known");
+}
+
+const struct check check_greylist = {
+    .name = "greylist", .ask = ask, .resume = resume, .tell = tell};

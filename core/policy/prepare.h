@@ -4,7 +4,12 @@
 
 #include "core/policy/request.h"
 
-/* `wall` is the time (ms); with `test_clock` a readable policy_test_time goes before it. */
-void prepare(struct request *request, int64_t wall, bool test_clock);
+/* Room for the canonical texts of one request. */
+#define PREPARE_MEMORY_MAX (24 * 1024)
+
+/* `wall` is the time (ms); with `test_clock` a readable policy_test_time goes before it. The
+ * canonical texts are written to `memory`, which lives as long as the request is used. */
+void prepare(struct request *request, int64_t wall, bool test_clock,
+             char memory[PREPARE_MEMORY_MAX]);
 
 #endif

@@ -96,12 +96,38 @@ static void rebase(struct text *t, const char *from, const char *to)
         t->data = to + (t->data - from);
 }
 
-void request_rebase(struct request *request, const char *bytes)
+void request_rebase(struct request *request, const char *bytes, const char *canonical)
 {
     const char *from = request->bytes.data;
     for (int i = 0; i < ATTRIBUTES; i++)
         rebase(&request->attribute[i], from, bytes);
-    rebase(&request->local, from, bytes);
-    rebase(&request->domain, from, bytes);
     request->bytes.data = bytes;
+    struct text *const texts[] = {
+        &request->sender.whole,    &request->sender.local,    &request->sender.domain,
+        &request->recipient.whole, &request->recipient.local, &request->recipient.domain,
+        &request->client_name,     &request->helo_name,       &request->country,
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        rebase(texts[i], request->canonical.data, canonical);
+    request->canonical.data = canonical;
+}
+
+static const char *const state_names[PROTOCOL_STATES] = {
+    "CONNECT", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "END-OF-MESSAGE", "VRFY", "ETRN", "other",
+};
+
+const char *request_state_name(enum protocol_state state)
+{
+    return state_names[state];
+}
+
+enum protocol_state request_state(struct text name)
+{
+    if (name.size == 0 || text_equal(name, TEXT("RCPT")))
+        return STATE_RCPT;
+    for (int i = 0; i < STATE_OTHER; i++) {
+        if (text_equal_fold(name, text_of(state_names[i])))
+            return (enum protocol_state)i;
+    }
+    return STATE_OTHER;
 }

@@ -32,16 +32,44 @@ struct request_frame {
     unsigned lines;
 };
 
+/* A mail address in the form in which addresses are compared: the domain as A-labels in lower case
+ * without a last dot, the local part in NFC with ASCII letters in lower case. */
+struct mailbox {
+    struct text whole;
+    struct text local;  /* what stands before the last '@'; all of it where there is none */
+    struct text domain; /* and behind it */
+};
+
+/* The states of an SMTP session that Postfix asks at (SMTPD_POLICY_README). */
+enum protocol_state {
+    STATE_CONNECT,
+    STATE_EHLO,
+    STATE_HELO,
+    STATE_MAIL,
+    STATE_RCPT,
+    STATE_DATA,
+    STATE_END_OF_MESSAGE,
+    STATE_VRFY,
+    STATE_ETRN,
+    STATE_OTHER,
+    PROTOCOL_STATES
+};
+
 struct request {
-    struct text bytes; /* what all the texts below point into */
+    struct text bytes; /* what the attributes point into */
     struct text attribute[ATTRIBUTES];
 
     /* What prepare adds. */
-    int64_t now;        /* ms: this request's clock */
-    struct addr client; /* ADDR_NONE where the address is missing or unreadable */
-    struct text local;  /* of the recipient: what stands before its last '@' */
-    struct text domain; /* and behind it */
-    bool at_rcpt;
+    int64_t now;           /* ms: this request's clock */
+    struct addr client;    /* ADDR_NONE where the address is missing or unreadable */
+    struct text canonical; /* what the texts below point into */
+    struct mailbox sender;
+    struct mailbox recipient;
+    struct text client_name; /* confirmed, compared as domains are; empty where it is `unknown` */
+    struct text helo_name;
+    struct text country;
+    bool sender_is_null;
+    enum protocol_state state;
 };
 
 /*
@@ -56,7 +84,12 @@ enum request_status request_frame(struct request_frame *frame, struct text bytes
  * missing ones are empty. False: *why says why it is none. */
 bool request_parse(struct text bytes, struct request *request, const char **why);
 
-/* Makes the texts point into another copy of the same bytes. */
-void request_rebase(struct request *request, const char *bytes);
+/* Makes the texts point into another copy of the same bytes, and of the canonical texts. */
+void request_rebase(struct request *request, const char *bytes, const char *canonical);
+
+/* The name of a state, as Postfix writes it, and the state of a name (any case); STATE_OTHER where
+ * there is none. An empty name is RCPT. */
+const char *request_state_name(enum protocol_state state);
+enum protocol_state request_state(struct text name);
 
 #endif

@@ -5,7 +5,9 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/data/decision.h"
 #include "core/policy/greylist.h"
+#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/policy/prepare.h"
 #include "core/server/server.h"
@@ -17,8 +19,10 @@ _Static_assert(sizeof(((struct kept *)0)->reading_memory) >= GREYLIST_READING_MA
 static bool recall(struct server *server, struct inquiry *q)
 {
     const struct storage_sighting *s = &q->sighting;
-    if (server->cache == NULL || s->op != STORAGE_GREY ||
-        !server->cache_driver->get(server->cache, s->key.bytes, s->now))
+    if (server->cache == NULL || (s->op != STORAGE_GREY && s->op != STORAGE_LEARN))
+        return false;
+    server->counters.lookups++;
+    if (!server->cache_driver->get(server->cache, s->key.bytes, s->now))
         return false;
     server->counters.cached++;
     touches_note(&server->touches, s);
@@ -48,6 +52,7 @@ static void finish(struct lane_item *item)
         client_resume(kept->client, kept);
     }
     settings_release(kept->inquiry.settings);
+    keeper_let_go(server->keeper, kept->inquiry.snapshot);
     free(kept);
 }
 
@@ -56,7 +61,8 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
                               int64_t deadline)
 {
     struct text bytes = q->request.bytes;
-    struct kept *kept = malloc(sizeof(*kept) + bytes.size);
+    struct text canonical = q->request.canonical;
+    struct kept *kept = malloc(sizeof(*kept) + bytes.size + canonical.size);
     if (kept == NULL)
         return NULL;
     memset(&kept->item, 0, sizeof(kept->item));
@@ -64,7 +70,8 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
     kept->inquiry = *q;
     if (q->rules == &q->own)
         kept->inquiry.rules = &kept->inquiry.own;
-    request_rebase(&kept->inquiry.request, kept->bytes);
+    memcpy(kept->bytes + bytes.size, canonical.data, canonical.size);
+    request_rebase(&kept->inquiry.request, kept->bytes, kept->bytes + bytes.size);
     kept->server = server;
     kept->client = client;
     kept->item.sighting = q->sighting;
@@ -78,6 +85,7 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
         return NULL;
     }
     settings_hold(q->settings);
+    snapshot_hold(q->snapshot);
     server->kept_count++;
     return kept;
 }
@@ -90,12 +98,16 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
         return true;
     *why = NULL;
     server->counters.requests++;
-    prepare(&q->request, clock_wall(), server->boot->test_clock);
+    int64_t wall = clock_wall();
+    prepare(&q->request, wall, server->boot->test_clock, server->canonical);
+    id_make(&server->ids, wall, q->verdict.id);
     if (q->request.now > server->newest_time)
         server->newest_time = q->request.now;
     q->settings = server->settings;
+    q->snapshot = server->snapshot;
     q->instances = &server->instances;
     q->host = server->host;
+    q->costs = NULL;
     if (pipeline_run(q))
         return true;
     if (!recall(server, q)) {
@@ -110,14 +122,33 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
     return true;
 }
 
+/* For `explain`: what did not pass, and first passes. */
+static void record(struct server *server, const struct inquiry *q)
+{
+    bool remarkable =
+        q->verdict.outcome != OUTCOME_PASS || q->verdict.delay >= 0 || q->would[0] != '\0';
+    if (!remarkable || q->settings->decisions_max == 0 || !keeper_wants(server->keeper))
+        return;
+    struct decision *decision = decision_make(q);
+    if (decision != NULL)
+        keeper_record(server->keeper, decision, (size_t)q->settings->decisions_max);
+}
+
 void decide_note(struct server *server, struct inquiry *q)
 {
-    char line[VERDICT_LINE_MAX];
-    struct writer w = writer_on(line, sizeof(line));
-    server->counters.outcome[q->verdict.outcome]++;
-    id_make(&server->ids, clock_wall(), q->verdict.id);
+    char found[LOGLINE_MAX / 2];
+    struct writer w = writer_on(found, sizeof(found));
+    watch_decided(server, q);
+    record(server, q);
     if (!log_wants(LOG_LEVEL_INFO))
         return;
-    verdict_write_log(&w, &q->verdict, &q->request);
-    log_line(LOG_LEVEL_INFO, writer_text(&w));
+    if (q->would[0] != '\0')
+        q->verdict.would = text_of(outcome_names[q->would_outcome]);
+    if (q->settings->verbose >= 2) {
+        decision_write_checks(&w, q);
+        q->verdict.checks = writer_text(&w);
+    }
+    logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
+    if (q->settings->verbose >= 3)
+        logline_log_talk(&q->verdict, &q->request);
 }

@@ -20,6 +20,7 @@ enum {
     OPTION_SYSLOG,
     OPTION_QUIET,
     OPTION_RECORD,
+    OPTION_EXPLAIN,
     OPTION_FIXTURES,
     OPTION_RECIPIENTS
 };
@@ -36,6 +37,7 @@ static const struct option table[] = {
     {"syslog", no_argument, NULL, OPTION_SYSLOG},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"record", no_argument, NULL, OPTION_RECORD},
+    {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"fixtures", required_argument, NULL, OPTION_FIXTURES},
     {"recipients", no_argument, NULL, OPTION_RECIPIENTS},
     {"debug", no_argument, NULL, 'D'},
@@ -54,6 +56,7 @@ static const char help[] =
     "  config                print the settings in force, and where each came from\n"
     "  config-install        write a settings file with every setting in it, commented out\n"
     "                        (also: install)\n"
+    "  explain ID [LOG...]   what was decided under that id, check by check\n"
     "  fixtures-import       read domains, mailboxes, networks, lists, pools and policies from "
     "YAML\n"
     "  fixtures-export       write them\n"
@@ -80,6 +83,7 @@ static const char help[] =
     "recipient=c@d.example\"\n"
     "  --request-file FILE   one such request a line; - is standard input\n"
     "  --record              check: record what it decides, as the server would\n"
+    "  --explain             check: what each check looked at, found and cost\n"
     "  -D, --debug           log more\n"
     "  -v, --version         version, drivers, libraries\n"
     "  -h, --help            this\n"
@@ -135,6 +139,8 @@ static bool take(struct options *o, int option, const char *value)
         return o->quiet = true;
     case OPTION_RECORD:
         return o->record = true;
+    case OPTION_EXPLAIN:
+        return o->explain = true;
     case OPTION_FIXTURES:
         o->fixtures = value;
         return true;
@@ -149,7 +155,7 @@ static bool take(struct options *o, int option, const char *value)
 
 static bool takes_arguments(const char *command)
 {
-    return strcmp(command, "import-whitelist") == 0;
+    return strcmp(command, "explain") == 0 || strcmp(command, "import-whitelist") == 0;
 }
 
 bool options_read(int argc, char **argv, struct options *o, bool *done)

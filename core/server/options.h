@@ -19,6 +19,7 @@ struct options {
     bool syslog;
     bool quiet;
     bool record;
+    bool explain;
     bool recipients;              /* --recipients */
     const char *const *arguments; /* behind the command, of those that take some; ends with NULL */
     const char *command;          /* NULL: --version or --help was all, and is done */

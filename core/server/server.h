@@ -11,6 +11,9 @@
 #include <uv.h>
 
 #include "core/policy/instances.h"
+#include "core/policy/prepare.h"
+#include "core/server/http.h"
+#include "core/server/keeper.h"
 #include "core/server/lane.h"
 #include "core/server/touches.h"
 #include "include/check.h"
@@ -39,7 +42,13 @@ enum client_state {
 };
 
 /* What would otherwise be said for each connection is said once in ten seconds. */
-enum complaint { COMPLAINT_LATE, COMPLAINT_SURPLUS, COMPLAINT_ACCEPT, COMPLAINTS };
+enum complaint {
+    COMPLAINT_LATE,
+    COMPLAINT_SURPLUS,
+    COMPLAINT_ACCEPT,
+    COMPLAINT_PATTERN,
+    COMPLAINTS
+};
 
 struct counters {
     uint64_t connections;
@@ -49,14 +58,38 @@ struct counters {
     uint64_t timeouts;
     uint64_t requests;
     uint64_t outcome[4]; /* by enum outcome */
+    uint64_t lookups;    /* in the cache */
     uint64_t cached;     /* answered from the cache */
     uint64_t trouble;    /* the store said no */
+    uint64_t decided[METRICS_CHECKS][METRICS_ACTIONS];
+    struct histogram latency;
+};
+
+/* What those who watch are told of the lists. */
+struct lists_state {
+    bool loaded;
+    uint64_t revision;
+    uint64_t bytes;
+    uint64_t entries[KINDS];
+};
+
+/* What watch.c keeps. */
+struct watch {
+    struct http *http; /* NULL: metrics_listen is empty */
+    uv_timer_t stats;
+    int64_t start; /* wall ms */
+    bool reload_failed;
+    uint64_t requests; /* as of the last line of stats */
+    uint64_t cpu;      /* ms */
+    int64_t at;        /* steady ms */
 };
 
 struct server {
     uv_loop_t loop;
     struct settings *settings; /* in force; replaced by a reload */
     struct settings *boot;     /* those of the start, for what a reload cannot change */
+    struct snapshot *snapshot; /* the lists in force; empty until they are loaded */
+    struct keeper *keeper;
     const struct settings_sources *sources;
     struct store *store;
     struct lane *lane;
@@ -80,14 +113,18 @@ struct server {
     int64_t complained[COMPLAINTS]; /* steady ms: when last */
     size_t kept_count;              /* inquiries with the store */
     struct counters counters;
+    struct lists_state lists_state;
+    struct watch watch;
 
     struct listener *listeners;
     uv_async_t wake;
     uv_timer_t sweep;
     uv_timer_t tell;
     uv_timer_t purge;
+    uv_timer_t tally;
     uv_signal_t signals[4];
 
+    char canonical[PREPARE_MEMORY_MAX]; /* of the request that is being decided */
     char read_memory[READ_SIZE];
     char out_memory[OUT_SIZE];
     struct writer out;
@@ -106,7 +143,24 @@ struct server_hooks {
 int server_run(struct settings *settings, const struct settings_sources *sources,
                const struct server_hooks *hooks);
 
+/* --- hits.c --- */
+void server_tell_hits(struct server *server);
+
+/* --- server.c, too --- */
 void server_complain(struct server *server, enum complaint complaint, const char *text);
+
+/* --- watch.c --- */
+/* Binds what `metrics_listen` names. Returns the exit status. */
+int watch_bind(struct server *server);
+/* Root is given up, the lane runs: starts the threads of HTTP, if any, and the timer of stats. */
+bool watch_start(struct server *server);
+/* At each sweep: tells the threads of HTTP how things are. */
+void watch_sweep(struct server *server);
+/* After a reload that went, or did not. */
+void watch_reloaded(struct server *server, bool fine);
+void watch_stop(struct server *server);
+/* Counts a verdict. */
+void watch_decided(struct server *server, const struct inquiry *inquiry);
 
 /* --- listen.c --- */
 struct listener;
@@ -134,7 +188,7 @@ struct kept {
     struct client *client; /* NULL: answered already, by time-out, or gone */
     struct storage_reading reading;
     char reading_memory[1544];
-    char bytes[]; /* of the request */
+    char bytes[]; /* of the request, then its canonical texts */
 };
 
 /* Parses and asks. True: the verdict in `scratch` is set. False: it waits for the store; *kept is

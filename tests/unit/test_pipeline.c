@@ -19,6 +19,8 @@ struct way {
     struct instances instances;
     struct inquiry q;
     char text[2048];
+    struct snapshot *snapshot;
+    char canonical[PREPARE_MEMORY_MAX];
 };
 
 static int start(void **state)
@@ -28,13 +30,17 @@ static int start(void **state)
     if (way == NULL || setenv("TZ", "UTC", 1) != 0)
         return -1;
     tzset();
-    return hash_start() ? 0 : -1;
+    if (!hash_start())
+        return -1;
+    way->snapshot = snapshot_make();
+    return way->snapshot != NULL && snapshot_seal(way->snapshot) ? 0 : -1;
 }
 
 static int stop(void **state)
 {
     struct way *way = *state;
     settings_release(way->settings);
+    snapshot_release(way->snapshot);
     free(way);
     return 0;
 }
@@ -61,8 +67,9 @@ static bool run(struct way *way, const char *lines, int64_t now)
     write_literal(&w, "\n");
     memset(&way->q, 0, sizeof(way->q));
     assert_true(request_parse(writer_text(&w), &way->q.request, &why));
-    prepare(&way->q.request, now, false);
+    prepare(&way->q.request, now, false, way->canonical);
     way->q.settings = way->settings;
+    way->q.snapshot = way->snapshot;
     way->q.instances = &way->instances;
     way->q.host = "mx.example";
     return pipeline_run(&way->q);

@@ -267,12 +267,14 @@ static void only_policy_requests_are_requests(void **state)
     assert_string_equal(why, "a line without '='");
 }
 
+static char canonical[PREPARE_MEMORY_MAX];
+
 static void the_texts_lie_within_the_bytes(void **state)
 {
     struct request r;
     (void)state;
     parse(usual, &r);
-    prepare(&r, 1000, false);
+    prepare(&r, 1000, false, canonical);
     for (int i = 0; i < ATTRIBUTES; i++) {
         struct text t = r.attribute[i];
         assert_true(t.data == NULL ||
@@ -289,14 +291,19 @@ static void a_rebased_request_points_into_the_copy(void **state)
     memcpy(original, usual, sizeof(usual));
     memcpy(copy, usual, sizeof(usual));
     parse(original, &r);
-    prepare(&r, 1000, false);
-    request_rebase(&r, copy);
+    prepare(&r, 1000, false, canonical);
+    char canonical_copy[PREPARE_MEMORY_MAX];
+    memcpy(canonical_copy, canonical, sizeof(canonical));
+    request_rebase(&r, copy, canonical_copy);
     memset(original, 'x', sizeof(original));
+    memset(canonical, 'x', sizeof(canonical));
     assert_ptr_equal(r.bytes.data, copy);
     expect_text(r.attribute[ATTRIBUTE_request], "smtpd_access_policy");
     expect_text(r.attribute[ATTRIBUTE_instance], "1234.5678.0");
-    expect_text(r.local, "b");
-    expect_text(r.domain, "example.net");
+    expect_text(r.recipient.local, "b");
+    expect_text(r.recipient.domain, "example.net");
+    expect_text(r.recipient.whole, "b@example.net");
+    assert_ptr_equal(r.canonical.data, canonical_copy);
     assert_null(r.attribute[ATTRIBUTE_queue_id].data);
     for (int i = 0; i < ATTRIBUTES; i++) {
         const char *data = r.attribute[i].data;
@@ -315,7 +322,7 @@ static void prepared(const char *text, struct request *r)
     memcpy(kept, line, sizeof(kept));
     const char *why;
     assert_true(request_parse((struct text){kept, writer_text(&w).size}, r, &why));
-    prepare(r, 777, true);
+    prepare(r, 777, true, canonical);
 }
 
 static void a_recipient_is_split_at_its_last_at(void **state)
@@ -337,8 +344,8 @@ static void a_recipient_is_split_at_its_last_at(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct request r;
         prepared(rows[i].line, &r);
-        expect_text(r.local, rows[i].local);
-        expect_text(r.domain, rows[i].domain);
+        expect_text(r.recipient.local, rows[i].local);
+        expect_text(r.recipient.domain, rows[i].domain);
     }
 }
 
@@ -346,21 +353,23 @@ static void the_state_is_rcpt_unless_another_is_named(void **state)
 {
     static const struct {
         const char *line;
-        bool at_rcpt;
+        enum protocol_state state;
     } rows[] = {
-        {"", true},
-        {"protocol_state=\n", true},
-        {"protocol_state=RCPT\n", true},
-        {"protocol_state=rcpt\n", true},
-        {"protocol_state=DATA\n", false},
-        {"protocol_state=END-OF-MESSAGE\n", false},
-        {"protocol_state=RCPTX\n", false},
+        {"", STATE_RCPT},
+        {"protocol_state=\n", STATE_RCPT},
+        {"protocol_state=RCPT\n", STATE_RCPT},
+        {"protocol_state=rcpt\n", STATE_RCPT},
+        {"protocol_state=DATA\n", STATE_DATA},
+        {"protocol_state=END-OF-MESSAGE\n", STATE_END_OF_MESSAGE},
+        {"protocol_state=CONNECT\n", STATE_CONNECT},
+        {"protocol_state=RCPTX\n", STATE_OTHER},
+        {"protocol_state=other\n", STATE_OTHER},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct request r;
         prepared(rows[i].line, &r);
-        CHECK_ROW(r.at_rcpt == rows[i].at_rcpt, "%s", rows[i].line);
+        CHECK_ROW(r.state == rows[i].state, "%s", rows[i].line);
     }
 }
 
@@ -386,7 +395,7 @@ static void the_test_clock_counts_only_where_it_is_on_and_readable(void **state)
         struct request r;
         prepared(rows[i].line, &r);
         CHECK_ROW(r.now == rows[i].now, "%s", rows[i].line);
-        prepare(&r, 888, false);
+        prepare(&r, 888, false, canonical);
         CHECK_ROW(r.now == 888, "%s", rows[i].line);
     }
 }
