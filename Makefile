@@ -41,7 +41,7 @@ endif
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(HARDEN) $(CFLAGS) $(EXTRA_CFLAGS) \
 	-DMONGREY_DRIVER_DIR='"$(DRIVER_DIR)"'
 
-CORE_LIBS = -luv -lyaml -lsodium -lpcre2-8 -lidn2 -lunistring -lpthread -ldl
+CORE_LIBS = -luv -lyaml -lsodium -lpcre2-8 -lidn2 -lunistring -lmicrohttpd -lpthread -ldl
 SQLITE_LIBS = -lsqlite3
 
 CORE_SOURCES = $(filter-out core/server/main.c,$(wildcard core/*/*.c)) $(wildcard filters/*.c) \

@@ -19,10 +19,10 @@ static enum check_answer ask(struct inquiry *q)
 
 static void tell(const struct inquiry *q, struct writer *w)
 {
-    if (!q->snapshot->loaded)
-        write_literal(w, "off while the lists are not loaded");
-    else if (!is_on(q))
+    if (!q->rules->domain_vrfy || !q->rules->mynetwork_vrfy)
         write_literal(w, "off (domain_vrfy and mynetwork_vrfy)");
+    else if (!is_on(q))
+        write_literal(w, "off while the lists are not loaded");
     else if ((q->ours & (OURS_CLIENT | OURS_SENDER | OURS_RECIPIENT)) == 0)
         write_literal(w, "neither the client nor a domain is one's own");
     else

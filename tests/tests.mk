@@ -100,10 +100,12 @@ lint: deps-check
 	$(MAKE) format-check
 	scripts/man-settings.py --check
 	scripts/manual.py --check
+	scripts/metrics-doc.py --check
 	scripts/sizes.sh
 
 man:
 	scripts/man-settings.py
 	scripts/manual.py
+	scripts/metrics-doc.py
 
 .PHONY: tests check sanitize lint man

@@ -19,3 +19,10 @@ int64_t clock_steady(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
+
+uint64_t clock_nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}

@@ -8,5 +8,7 @@
 int64_t clock_wall(void);
 /* Milliseconds that never step back, for time-outs only. Any thread. */
 int64_t clock_steady(void);
+/* The same in nanoseconds, to measure by. Any thread. */
+uint64_t clock_nanoseconds(void);
 
 #endif

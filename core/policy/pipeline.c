@@ -3,15 +3,24 @@
 
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "filters/table.h"
 
 /* The cursor of an inquiry that no check was asked about. */
 #define BEFORE_ALL SIZE_MAX
 
+static enum check_answer ask_timed(struct inquiry *q)
+{
+    uint64_t before = clock_nanoseconds();
+    enum check_answer answer = checks[q->cursor]->ask(q);
+    q->costs[q->cursor] += clock_nanoseconds() - before;
+    return answer;
+}
+
 static bool go_on(struct inquiry *q)
 {
     for (; checks[q->cursor] != NULL; q->cursor++) {
-        switch (checks[q->cursor]->ask(q)) {
+        switch (q->costs == NULL ? checks[q->cursor]->ask(q) : ask_timed(q)) {
         case CHECK_DECIDED:
             return true;
         case CHECK_WAITS:
@@ -29,6 +38,7 @@ static bool go_on(struct inquiry *q)
 static void try_shadow(struct inquiry *q)
 {
     struct inquiry trial = *q;
+    trial.costs = NULL;
     bool looked_up = q->sighting.op != 0 && q->status == STORAGE_OK;
     trial.trial = true;
     policy_rules_with_shadow(&trial);
@@ -42,7 +52,8 @@ static void try_shadow(struct inquiry *q)
                     memcmp(trial.sighting.key.bytes, q->sighting.key.bytes, STORAGE_KEY_SIZE) == 0;
         trial.status = STORAGE_OK;
         trial.row = same ? q->row : (struct storage_row){.first_seen = q->request.now, .tries = 1};
-        if (trial.row.passes == 0 && q->request.now - trial.row.first_seen >= trial.sighting.delay)
+        bool waited = q->request.now - trial.row.first_seen >= trial.sighting.delay;
+        if (trial.row.passes == 0 && (waited || trial.sighting.op == STORAGE_LEARN))
             trial.row.passes = 2;
         checks[trial.cursor]->resume(&trial);
     }
@@ -86,6 +97,8 @@ bool pipeline_run(struct inquiry *q)
     q->sighting.op = 0;
     q->status = STORAGE_UNAVAILABLE;
     q->verdict.policy = NULL;
+    q->verdict.would = (struct text){NULL, 0};
+    q->verdict.checks = (struct text){NULL, 0};
     if (q->request.state != STATE_RCPT && !is_asked_for(q))
         return end_before(q, "state");
     if (q->settings->no_stress && q->request.attribute[ATTRIBUTE_stress].size > 0)
@@ -103,6 +116,11 @@ bool pipeline_resume(struct inquiry *q)
     return go_on(q) && end(q);
 }
 
+bool pipeline_was_asked(const struct inquiry *q)
+{
+    return q->cursor != BEFORE_ALL && checks[q->cursor] != NULL;
+}
+
 const char *pipeline_decider(const struct inquiry *q)
 {
     if (q->cursor == BEFORE_ALL)
@@ -114,8 +132,6 @@ void pipeline_tell(const struct inquiry *q,
                    void (*put)(void *context, const char *check, struct text found), void *context)
 {
     char memory[512];
-    if (q->cursor == BEFORE_ALL)
-        put(context, q->verdict.reason, TEXT("decided before any check"));
     for (size_t i = 0; checks[i] != NULL; i++) {
         struct writer w = writer_on(memory, sizeof(memory));
         if (q->cursor == BEFORE_ALL || i > q->cursor)

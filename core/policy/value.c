@@ -117,9 +117,15 @@ static bool is_bare_pattern(struct text t)
 
 static bool refuse_bare_pattern(struct reading *r, struct text t)
 {
+    char why[PATTERN_WHY_MAX];
     if (t.data[0] == '/')
         return refuse(r, "is a pattern without its end; write it between two slashes, and nothing "
                          "behind them (letter case never counts)");
+    struct pattern *pattern = pattern_compile(t, why, sizeof(why));
+    if (pattern == NULL)
+        return refuse(r, "has wildcards, or is no complete regular expression; one is written "
+                         "between slashes, as in /^mail[0-9]+/");
+    pattern_free(pattern);
     return refuse_for(r, "looks like a regular expression", "it between slashes: /", t, "/");
 }
 

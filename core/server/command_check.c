@@ -5,10 +5,43 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/policy/pipeline.h"
 #include "core/policy/spelled.h"
 #include "core/server/commands.h"
 #include "core/server/exits.h"
 #include "core/server/straight.h"
+
+#define CHECKS_MAX 32 /* in the table, at most */
+
+struct told {
+    const uint64_t *costs;
+    size_t number;
+};
+
+static void tell_check(void *context, const char *check, struct text found)
+{
+    struct told *told = context;
+    bool asked = !text_equal(found, TEXT("not asked"));
+    printf("  %-14s %.*s", check, (int)found.size, found.data);
+    if (asked && told->number < CHECKS_MAX)
+        printf(" (%.1f us)", (double)told->costs[told->number] / 1000);
+    putchar('\n');
+    told->number++;
+}
+
+/* What each check looked at, in their order, and what came out. */
+static void explain(const struct straight *s, const struct inquiry *q)
+{
+    struct told told = {.costs = s->costs};
+    pipeline_tell(q, tell_check, &told);
+    printf("  decided by %s: %s, reason %s", pipeline_decider(q), outcome_names[q->verdict.outcome],
+           q->verdict.reason);
+    if (q->verdict.policy != NULL)
+        printf(", policy %s", q->verdict.policy);
+    putchar('\n');
+    if (q->would[0] != '\0')
+        printf("  if all were enforced: %s, %s\n", outcome_names[q->would_outcome], q->would);
+}
 
 static bool check_one(struct straight *s, struct text line)
 {
@@ -26,6 +59,10 @@ static bool check_one(struct straight *s, struct text line)
     straight_decide(s, &q);
     fwrite(line.data, 1, line.size, stdout);
     printf(", mongrey_action=%s\n", q.verdict.action);
+    if (s->costs != NULL) {
+        explain(s, &q);
+        memset(s->costs, 0, CHECKS_MAX * sizeof(s->costs[0]));
+    }
     return true;
 }
 
@@ -71,7 +108,9 @@ int command_check(const struct options *options, const struct settings_sources *
     if (settings == NULL)
         return EXIT_CONFIG;
     struct straight straight;
+    uint64_t costs[CHECKS_MAX] = {0};
     int status = straight_start(&straight, settings, !options->record);
+    straight.costs = options->explain ? costs : NULL;
     if (status == EXIT_FINE) {
         bool fine = options->request != NULL
                         ? check_one(&straight, text_trim(text_of(options->request)))

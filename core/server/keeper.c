@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/data/decision.h"
 #include "core/data/lists.h"
+#include "core/server/tally.h"
 
 #define QUEUE_MAX 1024   /* decisions that may wait */
 #define A_SECOND_MAX 200 /* decisions taken in one second: a flood is the log's affair */
@@ -134,6 +135,17 @@ static void run_decisions(struct keeper *k, struct store_line *line)
     k->counters.dropped += count - stored;
 }
 
+static void run_tally(struct keeper *k, struct store_line *line)
+{
+    struct storage_error error;
+    int64_t now = k->tally_now;
+    int64_t interval = k->tally_interval;
+    k->tally_now = 0;
+    pthread_mutex_unlock(&k->lock);
+    tally_store(line, now, interval, &error);
+    pthread_mutex_lock(&k->lock);
+}
+
 /* Until something new is to be done, or the time has come for what waits for it. */
 static void rest(struct keeper *k)
 {
@@ -168,6 +180,8 @@ static void *keeper_thread(void *argument)
             run_load(k, &line);
         else if (k->first != NULL && (k->store_at <= now || k->stopping))
             run_decisions(k, &line);
+        else if (k->tally_now != 0 && !k->stopping)
+            run_tally(k, &line);
         else if (k->stopping)
             break;
         else
@@ -189,7 +203,6 @@ struct keeper *keeper_start(struct store *store, void (*wake)(void *context), vo
     k->wake = wake;
     k->context = context;
     k->last = &k->first;
-    k->load = true;
     pthread_mutex_init(&k->lock, NULL);
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);

@@ -18,7 +18,7 @@ struct keeper *keeper_start(struct store *store, void (*wake)(void *context), vo
 void keeper_stop(struct keeper *keeper);
 void keeper_free(struct keeper *keeper);
 
-/* Loop thread. */
+/* Loop thread: read the lists soon, and again until it works. */
 void keeper_load(struct keeper *keeper);
 /* The snapshot that came last, to be released by the caller; NULL: none since the last call. */
 struct snapshot *keeper_take(struct keeper *keeper);

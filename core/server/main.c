@@ -21,6 +21,10 @@ static const struct {
     {"config", command_config},
     {"config-install", command_config_install},
     {"install", command_config_install},
+    {"explain", command_explain},
+    {"fixtures-import", command_fixtures_import},
+    {"fixtures-export", command_fixtures_export},
+    {"import-whitelist", command_import_whitelist},
 };
 
 static void warn(void *context, const char *text)

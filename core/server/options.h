@@ -8,6 +8,7 @@
 
 struct options {
     const char *settings;                 /* --settings */
+    const char *fixtures;                 /* --fixtures */
     const char *pid;                      /* --pid */
     const char *user;                     /* --user */
     const char *request;                  /* --request */
@@ -18,7 +19,10 @@ struct options {
     bool syslog;
     bool quiet;
     bool record;
-    const char *command; /* NULL: --version or --help was all, and is done */
+    bool explain;
+    bool recipients;              /* --recipients */
+    const char *const *arguments; /* behind the command, of those that take some; ends with NULL */
+    const char *command;          /* NULL: --version or --help was all, and is done */
 };
 
 /* False: it was used wrongly, which was said on standard error; or (with *done) all is said. */

@@ -122,6 +122,7 @@ void straight_decide(struct straight *s, struct inquiry *q)
     q->snapshot = s->snapshot;
     q->instances = &s->instances;
     q->host = s->host;
+    q->costs = s->costs;
     prepare(&q->request, clock_wall(), s->settings->test_clock, s->canonical);
     id_make(&s->ids, clock_wall(), q->verdict.id);
     bool decided = pipeline_run(q);
@@ -130,11 +131,14 @@ void straight_decide(struct straight *s, struct inquiry *q)
         decided = pipeline_resume(q);
     }
     while (!decided) {
+        uint64_t before = clock_nanoseconds();
         greylist_read(q, memory, &reading);
         q->sighting.reading = &reading;
         q->sighting.look = s->look;
         q->status = store_observe(&s->line, &q->sighting, 1, &q->row,
                                   clock_steady() + s->settings->request_timeout, &error);
+        if (s->costs != NULL)
+            s->costs[q->cursor] += clock_nanoseconds() - before;
         decided = pipeline_resume(q);
     }
     if (!s->look && !s->absent)
