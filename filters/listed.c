@@ -12,6 +12,8 @@ struct text listed_value(const struct inquiry *q, enum field field)
         [FIELD_RECIPIENT] = ATTRIBUTE_recipient,
         [FIELD_SENDER] = ATTRIBUTE_sender,
     };
+    if (field == FIELD_SENDER && q->request.sender_is_null)
+        return TEXT("<>");
     return q->request.attribute[looked_at[field]];
 }
 

@@ -12,16 +12,30 @@ static void apply(const struct policy *const *policies, size_t count, bool all, 
     }
 }
 
-/* Whether a policy says of itself that there is greylisting, for greylist_default: off. */
-static bool opts_in(const struct policy *p)
+/* Whether a policy says itself if there is greylisting, for greylist_default: off. One no counts
+ * more than any yes. */
+static bool has_a_say(const struct policy *p, bool *wanted)
 {
-    for (size_t i = 0; p->enforce && i < p->rules_count; i++) {
+    bool said = false;
+    *wanted = true;
+    for (size_t i = 0; i < p->rules_count; i++) {
         const struct rule_value *r = &p->rules[i];
-        if ((r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable) &&
-            r->as.truth)
-            return true;
-        if (r->which == SETTING_greylist_mode && r->as.number != MODE_OFF)
-            return true;
+        bool truth = r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable;
+        if (!truth && r->which != SETTING_greylist_mode)
+            continue;
+        said = true;
+        *wanted = *wanted && (truth ? r->as.truth : r->as.number != MODE_OFF);
+    }
+    return said;
+}
+
+/* The first that has a say decides, as with every rule. */
+static bool opts_in(const struct policy *const *policies, size_t count, bool all)
+{
+    bool wanted;
+    for (size_t i = 0; i < count; i++) {
+        if ((policies[i]->enforce || all) && has_a_say(policies[i], &wanted))
+            return wanted;
     }
     return false;
 }
@@ -42,8 +56,8 @@ static enum check_answer ask(struct inquiry *q)
             q->policy = found[i];
         if (!found[i]->enforce && q->shadow == NULL)
             q->shadow = found[i];
-        q->opted_in = q->opted_in || opts_in(found[i]);
     }
+    q->opted_in = opts_in(found, count, false);
     if (q->policy == NULL)
         return CHECK_NEXT;
     q->verdict.policy = q->policy->name;
@@ -59,6 +73,7 @@ void policy_rules_with_shadow(struct inquiry *q)
     size_t count = find(q, found);
     q->own = q->settings->rules;
     apply(found, count, true, &q->own);
+    q->opted_in = opts_in(found, count, true);
     q->rules = &q->own;
 }
 

@@ -11,6 +11,9 @@ static bool is_on(const struct inquiry *q)
 static enum check_answer ask(struct inquiry *q)
 {
     q->ours = snapshot_ours(q->snapshot, &q->request);
+    /* Before RCPT, and after several of them, nobody knows where the mail goes. */
+    if (q->request.recipient.whole.size == 0)
+        return CHECK_NEXT;
     if (!is_on(q) || (q->ours & (OURS_CLIENT | OURS_SENDER | OURS_RECIPIENT)) != 0)
         return CHECK_NEXT;
     reply_set(q, OUTCOME_REJECT, "relay-denied", q->rules->reply_relay, (struct text){"", 0});

@@ -260,13 +260,15 @@ static bool take_base(void *context, const struct storage_record *record)
 static bool load(struct update *u, struct storage_query *query, storage_each *each)
 {
     struct storage_error error = {0, ""};
+    char from[STORAGE_ID_MAX + 1]; /* lent to the driver while the records move the other */
     enum storage_status status;
     query->order = STORAGE_BY_ID;
     query->limit = PAGE;
     do {
         u->page = 0;
         status = store_search(u->line, query, each, u, &error);
-        query->after_id = u->last_id;
+        memcpy(from, u->last_id, sizeof(from));
+        query->after_id = from;
     } while (status == STORAGE_OK && u->memory && u->page == PAGE);
     if (status != STORAGE_OK)
         u->say(u->context, 0, error.text);

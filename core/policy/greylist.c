@@ -147,10 +147,16 @@ static void defer(struct inquiry *q)
     writer_end(&reason);
 }
 
+/* Postfix takes no PREPEND when the message has come, and forgets one of before it. */
+static bool takes_header(enum protocol_state state)
+{
+    return state == STATE_MAIL || state == STATE_RCPT || state == STATE_DATA;
+}
+
 static bool wants_header(struct inquiry *q)
 {
     const struct text *a = q->request.attribute;
-    return q->rules->greylist_header && !q->trial &&
+    return takes_header(q->request.state) && q->rules->greylist_header && !q->trial &&
            instances_first(q->instances, a[ATTRIBUTE_instance], a[ATTRIBUTE_client_address],
                            a[ATTRIBUTE_sender]);
 }

@@ -76,12 +76,21 @@ static bool end_before(struct inquiry *q, const char *reason)
     return true;
 }
 
-/* Whether some policy asks for checks at this state of the session. */
-static bool is_asked_for(const struct inquiry *q)
+/* Whether some policy asks for checks at this state of the session. One that is not enforced does
+ * not: what it would have come to is tried behind the verdict. */
+static bool is_asked_for(struct inquiry *q)
 {
     const struct policy *found[SNAPSHOT_POLICIES_MAX];
-    return (q->snapshot->states & (1u << q->request.state)) != 0 &&
-           snapshot_policies(q->snapshot, &q->request, false, found) > 0;
+    if ((q->snapshot->states & (1u << q->request.state)) == 0)
+        return false;
+    size_t count = snapshot_policies(q->snapshot, &q->request, false, found);
+    for (size_t i = 0; i < count; i++) {
+        if (found[i]->enforce)
+            return true;
+    }
+    if (count > 0 && q->request.client.family != ADDR_NONE)
+        q->shadow = found[0];
+    return false;
 }
 
 bool pipeline_run(struct inquiry *q)
@@ -94,13 +103,15 @@ bool pipeline_run(struct inquiry *q)
     q->opted_in = false;
     q->ours = 0;
     q->would[0] = '\0';
-    q->sighting.op = 0;
+    /* Any reply text may name what only greylisting fills. */
+    q->sighting = (struct storage_sighting){.op = 0};
+    q->row = (struct storage_row){.passes = 0};
     q->status = STORAGE_UNAVAILABLE;
     q->verdict.policy = NULL;
     q->verdict.would = (struct text){NULL, 0};
     q->verdict.checks = (struct text){NULL, 0};
     if (q->request.state != STATE_RCPT && !is_asked_for(q))
-        return end_before(q, "state");
+        return end_before(q, "state") && end(q);
     if (q->settings->no_stress && q->request.attribute[ATTRIBUTE_stress].size > 0)
         return end_before(q, "stress");
     if (q->request.client.family == ADDR_NONE)

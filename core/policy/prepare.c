@@ -69,6 +69,13 @@ static struct text put_country(struct writer *w, struct text country)
     return (struct text){start, (size_t)(w->at - start)};
 }
 
+/* Whether there is a sender at this state: before MAIL nobody is a null sender yet. */
+static bool has_sender(enum protocol_state state)
+{
+    return state == STATE_MAIL || state == STATE_RCPT || state == STATE_DATA ||
+           state == STATE_END_OF_MESSAGE;
+}
+
 void prepare(struct request *r, int64_t wall, bool test_clock, char memory[PREPARE_MEMORY_MAX])
 {
     const struct text *a = r->attribute;
@@ -76,7 +83,7 @@ void prepare(struct request *r, int64_t wall, bool test_clock, char memory[PREPA
     r->now = request_time(r, wall, test_clock);
     r->state = request_state(a[ATTRIBUTE_protocol_state]);
     addr_parse(a[ATTRIBUTE_client_address], &r->client);
-    r->sender_is_null = a[ATTRIBUTE_sender].size == 0;
+    r->sender_is_null = a[ATTRIBUTE_sender].size == 0 && has_sender(r->state);
     r->sender = put_mailbox(&w, a[ATTRIBUTE_sender]);
     r->recipient = put_mailbox(&w, a[ATTRIBUTE_recipient]);
     r->client_name = (struct text){memory, 0};

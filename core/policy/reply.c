@@ -30,6 +30,8 @@ static void write_date(struct writer *w, int64_t now)
 
 int64_t reply_left(const struct inquiry *q)
 {
+    if (q->sighting.op == 0)
+        return 0;
     int64_t left = q->sighting.delay - (q->request.now - q->row.first_seen);
     return left < 1 ? 1 : left;
 }

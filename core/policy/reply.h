@@ -9,7 +9,7 @@
 void reply_set(struct inquiry *inquiry, enum outcome outcome, const char *reason,
                struct text pattern, struct text value);
 
-/* Milliseconds that a greylisted request has still to wait, at least 1. */
+/* Milliseconds that a greylisted request has still to wait, at least 1; 0 where it is none. */
 int64_t reply_left(const struct inquiry *inquiry);
 
 #endif

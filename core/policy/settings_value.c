@@ -5,8 +5,9 @@
 
 #include "core/base/endpoint.h"
 #include "core/base/url.h"
-#include "core/policy/template.h"
 #include "core/policy/settings_table.h"
+#include "core/policy/template.h"
+#include "core/policy/value.h"
 
 #define TEXT_SETTING_MAX 4096
 
@@ -104,22 +105,15 @@ static const char *action_fault(struct text value)
 
 static void put_sample(void *context, enum template_value which, struct writer *w)
 {
-    (void)context;
     (void)which;
-    write_literal(w, "1");
+    write_literal(w, context);
 }
 
-/* A template is an action with any values in it, PREPEND with a header among them. */
-static const char *reply_fault(struct text value)
+static const char *sample_fault(struct text value, char *filling)
 {
     char memory[512];
     struct writer w = writer_on(memory, sizeof(memory));
-    const char *fault = template_fault(value);
-    if (fault != NULL)
-        return fault;
-    if (value.size > 400)
-        return "is longer than 400 bytes";
-    template_write(&w, value, put_sample, NULL);
+    template_write(&w, value, put_sample, filling);
     struct text sample = writer_text(&w);
     if (sample.size > 8 && memcmp(sample.data, "PREPEND ", 8) == 0) {
         const char *colon = memchr(sample.data + 8, ':', sample.size - 8);
@@ -129,6 +123,20 @@ static const char *reply_fault(struct text value)
                    : "has no header such as `PREPEND X-Greylist: text`";
     }
     return action_fault(sample);
+}
+
+/* A template is an action with any values in it, PREPEND with a header among them. Also with empty
+ * ones: `554 %(country)s` would then be a number, which Postfix takes for OK. */
+static const char *reply_fault(struct text value)
+{
+    char one[] = "1";
+    char none[] = "";
+    const char *fault = template_fault(value);
+    if (fault == NULL && value.size > 400)
+        fault = "is longer than 400 bytes";
+    if (fault == NULL)
+        fault = sample_fault(value, one);
+    return fault != NULL ? fault : sample_fault(value, none);
 }
 
 static const char *text_fault(struct text value)
@@ -166,6 +174,25 @@ static bool set_text(struct settings *s, const struct setting_row *row, struct t
     return copy != NULL;
 }
 
+/* A recipient, in the form in which recipients are compared. */
+static bool set_recipient(struct settings *s, struct text written, struct text *slot, char *why,
+                          size_t size)
+{
+    char memory[VALUE_MAX];
+    char fault[VALUE_WHY_MAX];
+    struct writer w = writer_on(memory, sizeof(memory));
+    struct value value;
+    if (!value_parse(FIELD_RECIPIENT, written, &s->arena, &value, fault, sizeof(fault)))
+        return refuse(why, size, fault, written);
+    if (value.kind == VALUE_PATTERN)
+        return refuse(why, size, "is a pattern, which is not taken here", written);
+    value_write(&w, &value);
+    const char *copy = arena_copy(&s->arena, writer_text(&w));
+    snprintf(why, size, "out of memory");
+    *slot = (struct text){copy, (size_t)(w.at - w.start)};
+    return copy != NULL;
+}
+
 /* Reads one item of a list type into `slot`. */
 static bool set_item(struct settings *s, const struct setting_row *row, struct text value,
                      void *slot, char *why, size_t size)
@@ -174,6 +201,8 @@ static bool set_item(struct settings *s, const struct setting_row *row, struct t
     struct endpoint endpoint;
     if (row->type == TYPE_NETWORKS)
         return network_parse(value, slot, &fault) || refuse(why, size, fault, value);
+    if (row == &setting_rows[SETTING_recipients_exempt])
+        return set_recipient(s, value, slot, why, size);
     if (row->type == TYPE_ENDPOINTS && !endpoint_parse(value, &endpoint, &fault))
         return refuse(why, size, fault, value);
     return set_text(s, row, value, slot, why, size);

@@ -52,7 +52,7 @@ static void finish(struct lane_item *item)
         client_resume(kept->client, kept);
     }
     settings_release(kept->inquiry.settings);
-    snapshot_release(kept->inquiry.snapshot);
+    keeper_let_go(server->keeper, kept->inquiry.snapshot);
     free(kept);
 }
 

@@ -31,7 +31,8 @@ struct keeper {
     bool load;
     int64_t load_at; /* steady ms: not before */
     struct snapshot *fresh;
-    int64_t store_at; /* steady ms: when the decisions that wait are stored */
+    struct snapshot *old; /* to be freed, each with the next in `next_old` */
+    int64_t store_at;     /* steady ms: when the decisions that wait are stored */
     struct decision *first;
     struct decision **last;
     size_t waiting;
@@ -135,6 +136,15 @@ static void run_decisions(struct keeper *k, struct store_line *line)
     k->counters.dropped += count - stored;
 }
 
+static void run_free(struct keeper *k)
+{
+    struct snapshot *s = k->old;
+    k->old = s->next_old;
+    pthread_mutex_unlock(&k->lock);
+    snapshot_free(s);
+    pthread_mutex_lock(&k->lock);
+}
+
 static void run_tally(struct keeper *k, struct store_line *line)
 {
     struct storage_error error;
@@ -180,6 +190,8 @@ static void *keeper_thread(void *argument)
             run_load(k, &line);
         else if (k->first != NULL && (k->store_at <= now || k->stopping))
             run_decisions(k, &line);
+        else if (k->old != NULL)
+            run_free(k);
         else if (k->tally_now != 0 && !k->stopping)
             run_tally(k, &line);
         else if (k->stopping)
@@ -236,6 +248,11 @@ void keeper_free(struct keeper *k)
         return;
     free_decisions(k->first);
     snapshot_release(k->fresh);
+    while (k->old != NULL) {
+        struct snapshot *s = k->old;
+        k->old = s->next_old;
+        snapshot_free(s);
+    }
     pthread_cond_destroy(&k->work);
     pthread_mutex_destroy(&k->lock);
     free(k);
@@ -269,6 +286,17 @@ static bool has_room(struct keeper *k)
         k->in_second = 0;
     }
     return k->waiting < QUEUE_MAX && k->in_second++ < A_SECOND_MAX;
+}
+
+void keeper_let_go(struct keeper *k, struct snapshot *s)
+{
+    if (!snapshot_let_go(s))
+        return;
+    pthread_mutex_lock(&k->lock);
+    s->next_old = k->old;
+    k->old = s;
+    pthread_cond_signal(&k->work);
+    pthread_mutex_unlock(&k->lock);
 }
 
 bool keeper_wants(struct keeper *k)

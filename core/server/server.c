@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include "core/data/data.h"
 #include "core/data/lists.h"
 #include "core/server/exits.h"
 
@@ -142,7 +143,10 @@ static void use_snapshot(struct server *server, struct snapshot *fresh)
         log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
                  fresh->policies_count, fresh->lists[LIST_WHITE].count,
                  fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
-    snapshot_release(server->snapshot);
+    if (server->keeper != NULL)
+        keeper_let_go(server->keeper, server->snapshot);
+    else
+        snapshot_release(server->snapshot);
     server->snapshot = fresh;
     server->lists_state = (struct lists_state){
         .loaded = fresh->loaded,
@@ -156,6 +160,18 @@ static void use_snapshot(struct server *server, struct snapshot *fresh)
     };
 }
 
+/* As 0.4.4: a file of fixtures that is there counts from the start, without being asked for. */
+static void import_fixtures(struct server *server, struct store_line *line)
+{
+    char named[4096];
+    char memory[4096];
+    struct writer w = writer_on(named, sizeof(named));
+    write_text(&w, server->settings->fixtures_path);
+    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, sizeof(memory));
+    if (path != NULL && access(path, R_OK) == 0)
+        data_import_at_start(line, path, clock_wall());
+}
+
 /* At the start, so that the first request meets them; where the store is away the keeper reads them
  * later. */
 static void load_lists(struct server *server)
@@ -164,6 +180,7 @@ static void load_lists(struct server *server)
     struct storage_error error = {0, ""};
     enum storage_status status;
     store_line_start(&line, server->store);
+    import_fixtures(server, &line);
     struct snapshot *fresh = lists_load(&line, &status, &error);
     store_line_end(&line);
     if (fresh != NULL)

@@ -27,7 +27,7 @@ inet_interfaces = 127.0.0.1
 inet_protocols = all
 alias_maps =
 alias_database =
-virtual_mailbox_domains = t.test
+virtual_mailbox_domains = {domains}
 virtual_mailbox_base = {folder}/mail
 virtual_mailbox_maps = texthash:{folder}/etc/mailboxes
 virtual_uid_maps = static:{uid}
@@ -90,24 +90,28 @@ def builtin(name):
 
 
 class Service(NamedTuple):
-    """A policy service, such as inet:127.0.0.1:9999, and what Postfix does when it gives no answer."""
+    """A policy service, such as inet:127.0.0.1:9999, and what Postfix does when it gives no answer. restrictions: how
+    the entrance asks it, where that is not after Postfix's own checks of the recipient; options: more of its settings."""
     place: str
     default_action: str = "DUNNO"
+    restrictions: str = RESTRICTIONS
+    options: dict = {}
 
 
 class Postfix:
     """entrances: for each name of an smtpd listener the Service that it asks.
     spawn: the command of a service `policy` under spawn(8), asked as unix:private/policy."""
 
-    def __init__(self, entrances, recipients, spawn="", processes=25):
+    def __init__(self, entrances, recipients, spawn="", processes=25, domains="t.test"):
         self.folder = place.new_folder()
         self.ports = {name: place.free_port() for name in entrances}
         self.configuration = self.folder / "etc"
+        self.domains = domains
         self.make_folders()
         boxes = "".join(f"{recipient} {recipient.partition('@')[0]}/\n" for recipient in recipients)
         (self.configuration / "mailboxes").write_text(boxes)
         (self.configuration / "main.cf").write_text(self.main(entrances, spawn))
-        (self.configuration / "master.cf").write_text(self.services(spawn, processes))
+        (self.configuration / "master.cf").write_text(self.services(entrances, spawn, processes))
 
     def make_folders(self):
         for name in ("etc", "data", "spool", "mail"):
@@ -118,15 +122,19 @@ class Postfix:
 
     def main(self, entrances, spawn):
         account = pwd.getpwnam(MAIL_USER)
-        text = MAIN.format(folder=self.folder, uid=account.pw_uid, gid=account.pw_gid,
+        text = MAIN.format(folder=self.folder, domains=self.domains, uid=account.pw_uid, gid=account.pw_gid,
                            commands=builtin("command_directory"), daemons=builtin("daemon_directory"))
         for name, service in entrances.items():
-            text += RESTRICTIONS.format(name=name, service=service.place, default_action=service.default_action)
+            names = {"name": name, "service": service.place, "default_action": service.default_action}
+            text += service.restrictions.format(**names)
+            text += "".join(f"{name}_{key} = {value.format(**names)}\n" for key, value in service.options.items())
         return text + ("policy_time_limit = 3600\n" if spawn else "")
 
-    def services(self, spawn, processes):
-        entrances = (ENTRANCE.format(name=name, port=port, processes=processes) for name, port in self.ports.items())
-        return MASTER + (SPAWN.format(user=MAIL_USER, command=spawn) if spawn else "") + "".join(entrances)
+    def services(self, entrances, spawn, processes):
+        listeners = (ENTRANCE.format(name=name, port=self.ports[name], processes=processes)
+                     + "".join(f" -o {key}=${name}_{key}\n" for key in service.options)
+                     for name, service in entrances.items())
+        return MASTER + (SPAWN.format(user=MAIL_USER, command=spawn) if spawn else "") + "".join(listeners)
 
     def postfix(self, command):
         return subprocess.run(["postfix", "-c", str(self.configuration), command], capture_output=True, text=True,
