@@ -7,8 +7,9 @@ What an example block is, stands behind its fence. In one section (from heading 
   text check              requests, each with `→` and the answer behind; `--- 5m` lets so much time pass
   text explain            a request, and lines that `check --explain` must have in this order
   text log                requests, each with `→` and the line that the daemon logs
+  text explained          what `explain` says of the last request of a `text log`
   text refused            values of a black list, each with `→` and what fixtures-import says of it
-… stands for anything."""
+… stands for anything, and so do ids, times and this machine's name."""
 
 import itertools
 import re
@@ -25,7 +26,7 @@ MANUAL = place.REPOSITORY / "docs/manual"
 LANGUAGES = ("en", "fr")
 PAGES = sorted(path.name for path in (MANUAL / "en").glob("*.md"))
 EXECUTED = {"yaml settings", "yaml fixtures", "text whitelist_clients", "text whitelist_recipients", "text check",
-            "text explain", "text log", "text refused"}
+            "text explain", "text log", "text explained", "text refused"}
 NOT_EXECUTED = {"sh", "text main.cf", "text fail2ban", "text form", "yaml prometheus"}
 START = 1_800_000_000
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -83,6 +84,7 @@ def examples():
 # --- The examples ---------------------------------------------------------------------------------
 
 def as_pattern(text):
+    text = re.sub(r"(\bid=|^id: |^at: |^host: )\S+", r"\1…", text)
     return ".*".join(re.escape(part) for part in text.split("…"))
 
 
@@ -182,6 +184,18 @@ class Bench:
             for line in wanted:
                 self.server.wait_log(rf"(?m)^(?:\d\S+ \S+ \S+ )?{as_pattern(line)}$", offset)
 
+    def do_explained(self, block):
+        number = re.findall(rb"\bid=(\w{16})\b", self.server.log())[-1].decode()
+
+        def lines():
+            done = run_command(self.folder, "explain", number)
+            return done.stdout.splitlines() if done.returncode == 0 else None
+
+        wanted, found = block.text.splitlines(), place.wait_for(lines, f"decision {number}", 5)
+        assert len(wanted) == len(found), found
+        for line, pattern in zip(found, map(as_pattern, wanted)):
+            assert re.fullmatch(pattern, line), line
+
     def do_refused(self, block):
         for written, wanted in pairs(block):
             field, _, value = written.partition(": ")
@@ -206,6 +220,21 @@ def test_what_is_imported_counts_within_two_seconds(folder, start):
     (folder / "lists.yml").write_text("version: 1\nwhitelist:\n- value: 203.0.113.9\n")
     assert run_command(folder, "fixtures-import", "--fixtures", folder / "lists.yml").returncode == 0
     place.wait_for(lambda: server.ask(**request) == "DUNNO whitelisted [203.0.113.9]", "the new entry", 2)
+
+
+def test_the_file_of_the_start_adds_changes_and_removes(folder, start):
+    """What lists.md says of it."""
+    kept, gone = ({"client_address": f"203.0.113.{number}", "recipient": "b@example.org"} for number in (1, 2))
+    fixtures, settings = folder / "fixtures.yml", f"fixtures_path: {folder}/fixtures.yml\n"
+    fixtures.write_text("version: 1\nwhitelist:\n- value: 203.0.113.1\n- value: 203.0.113.2\n")
+    server = start(folder=folder, settings=settings)
+    assert server.ask(**kept).startswith("DUNNO whitelisted") and server.ask(**gone).startswith("DUNNO whitelisted")
+    assert server.stop() == 0
+    fixtures.write_text('version: 1\nwhitelist:\n- {value: 203.0.113.1, comments: "changed"}\n')
+    server = start(folder=folder, settings=settings)
+    assert server.ask(**kept).startswith("DUNNO whitelisted") and server.ask(**gone).startswith("450")
+    assert re.search(rb"fixtures\.yml: 0 added, 1 removed, 1 updated, 0 kept because edited here, 0 stay deleted, "
+                     rb"0 were here before, 0 refused\n", server.log())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
