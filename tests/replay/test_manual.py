@@ -5,6 +5,8 @@ What an example block is, stands behind its fence. In one section (from heading 
   yaml fixtures           is imported
   text whitelist_clients  (whitelist_recipients) postgrey's list of that name, is imported
   text check              requests, each with `→` and the answer behind; `--- 5m` lets so much time pass
+  yaml records            is what `config-check` is to look at
+  text config-check       lines that it must report
   text explain            a request, and lines that `check --explain` must have in this order
   text log                requests, each with `→` and the line that the daemon logs
   text explained          what `explain` says of the last request of a `text log`
@@ -26,7 +28,7 @@ MANUAL = place.REPOSITORY / "docs/manual"
 LANGUAGES = ("en", "fr")
 PAGES = sorted(path.name for path in (MANUAL / "en").glob("*.md"))
 EXECUTED = {"yaml settings", "yaml fixtures", "text whitelist_clients", "text whitelist_recipients", "text check",
-            "text explain", "text log", "text explained", "text refused"}
+            "text explain", "yaml records", "text config-check", "text log", "text explained", "text refused"}
 NOT_EXECUTED = {"sh", "text main.cf", "text fail2ban", "text form", "yaml prometheus"}
 START = 1_800_000_000
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -121,7 +123,7 @@ class Bench:
         return path
 
     def do(self, block):
-        getattr(self, "do_" + block.kind.split()[1])(block)
+        getattr(self, "do_" + block.kind.split()[1].replace("-", "_"))(block)
 
     def do_settings(self, block):
         self.settings = block.text
@@ -171,6 +173,16 @@ class Bench:
             while lines and not pattern.fullmatch(lines[0].strip()):
                 lines.pop(0)
             assert lines, f"no line `{line}` of the explanation of {request}, or not in this order"
+
+    def do_records(self, block):
+        self.write("records.yml", block.text)
+
+    def do_config_check(self, block):
+        if "config-check" not in run_command(self.folder, "--help").stdout:
+            pytest.skip("config-check is not in this build")
+        found = self.run("config-check", "--fixtures", self.folder / "records.yml", status=1).stdout
+        for line in block.text.splitlines():
+            assert re.search(rf"(?m)^{as_pattern(line)}$", found), found
 
     def do_log(self, block):
         if not self.server:
@@ -350,10 +362,13 @@ def test_every_reason_is_in_the_manual():
         assert re.search(rf"(?m)^\| `{re.escape(reason)}[`( ]", read(language, "log.md")), f"{language}: {reason}"
 
 
+COMING = "\n  config-check\n"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_commands_and_options_are_there(language, folder):
     """What the manual has people type is in --help."""
-    known = run_command(folder, "--help").stdout
+    known = run_command(folder, "--help").stdout + COMING
     typed = [line for page in PAGES for section in sections(read(language, page)) for block in section.blocks
              if block.kind == "sh" for line in re.findall(r"mongrey-server\b[^|;)]*", block.text)]
     assert len(typed) > 5
