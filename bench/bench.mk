@@ -17,6 +17,14 @@ build/bench/slow_sync.so: bench/slow_sync.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< -ldl
 
+build/bench/lists: build/obj/bench/lists.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# A look-up in lists of 10 and of 100,000 entries.
+bench-lists: build/bench/lists
+	build/bench/lists
+
 bench: deps-bench
 	$(MAKE) all bench-tools
 	$(PYTHON) -B bench/run.py
@@ -25,4 +33,4 @@ bench-quick: deps-bench
 	$(MAKE) all bench-tools
 	$(PYTHON) -B bench/run.py --quick
 
-.PHONY: bench bench-quick bench-tools
+.PHONY: bench bench-quick bench-lists bench-tools

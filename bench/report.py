@@ -4,7 +4,7 @@ import statistics
 
 NUMBERS = (
     "rate", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us", "loadgen_cpu_us",
-    "syncs", "offered_rate", "highest_rate", "log_lines",
+    "syncs", "offered_rate", "highest_rate", "log_lines", "entries",
 )
 
 
@@ -126,6 +126,11 @@ def goals(found, memories):
              5 if mode == "known" else 18, True)
     goal("new: times postgrey", ratio(get("table", "mongrey", "new"),
                                       get("table", "postgrey", "new"), "rate"), ".1f", 8, False)
+    lists = [entry for key, entry in found.items() if key[0] == "lists"]
+    lists.sort(key=lambda entry: entry.get("entries", 0))
+    if len(lists) == 2:
+        goal(f"{lists[1]['entries']:,.0f} list entries against {lists[0]['entries']:.0f}, CPU",
+             ratio(lists[1], lists[0], "cpu_us"), ".3f", 1.1, True)
     slow = get("slowsync", "mongrey", "new")
     goal("new, 1 ms syncs: times postgrey",
          ratio(slow, get("slowsync", "postgrey", "new"), "rate"), ".1f", 30, False)
@@ -146,6 +151,7 @@ def print_all(results, memories, notes):
     found = medians(results)
     print_speeds(found, "table", "Both CPUs (figures depend on how the machine places threads)")
     print_speeds(found, "onecpu", "One CPU: server and load generator share it")
+    print_speeds(found, "lists", "Beside lists of so many entries of each kind, one CPU")
     print_speeds(found, "slowsync", "Every sync takes 1 ms more", ("syncs/req", "syncs", ".4f"))
     print_latencies(found, "latency", "Open loop at 70 % of the highest load")
     print_latencies(found, "purge", "The same while expired rows are purged")

@@ -17,11 +17,12 @@ import tempfile
 import time
 
 import report
+from lists_part import part_lists
 from measure import Bench, Load
 from servers import Mongrey, Null, NullJournal, Postgrey, Trouble
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ("onecpu", "slowsync", "latency", "purge", "memory", "table")
+PARTS = ("onecpu", "lists", "slowsync", "latency", "purge", "memory", "table")
 SERVERS = ("null", "null+journal", "mongrey", "postgrey")
 DAY = 86400
 FULL_SECONDS = 660  # when the last part begins no further round, to end within 12 minutes
@@ -32,6 +33,7 @@ FULL = {
     "table": {"rounds": 3, "seconds": 1, "keys": 1000, "modes": ("new", "early", "known", "mix"),
               "connections": (1, 10, 50, 200)},
     "onecpu": {"rounds": 3, "seconds": 2, "keys": 1000, "modes": ("known", "new")},
+    "lists": {"rounds": 5, "seconds": 2, "keys": 1000, "entries": 100000},
     "slowsync": {"rounds": 3, "seconds": 2},
     "latency": {"rounds": 3, "seconds": 3, "keys": 1000},
     "purge": {"rounds": 1, "seconds": 10, "keys": 1000, "expired": 200000},
@@ -41,6 +43,7 @@ QUICK = {
     "table": {"rounds": 2, "seconds": 1, "keys": 500, "modes": ("new", "known"),
               "connections": (50,)},
     "onecpu": {"rounds": 1, "seconds": 1, "keys": 500, "modes": ("known", "new")},
+    "lists": {"rounds": 1, "seconds": 1, "keys": 500, "entries": 5000},
     "slowsync": {"rounds": 1, "seconds": 2},
     "latency": {"rounds": 1, "seconds": 2, "keys": 500},
     "purge": {"rounds": 1, "seconds": 4, "keys": 500, "expired": 50000},
@@ -275,7 +278,8 @@ def parse_options():
 
 def run_parts(bench, parts):
     functions = {"table": part_table, "onecpu": part_onecpu, "slowsync": part_slowsync,
-                 "latency": part_latency, "purge": part_purge, "memory": part_memory}
+                 "latency": part_latency, "purge": part_purge, "memory": part_memory,
+                 "lists": lambda bench: part_lists(bench, rotated)}
     for part in PARTS:
         if part in parts:
             try:

@@ -75,8 +75,6 @@ class Mongrey:
             "MONGREY_REMAINING": str(DELAY),
             "MONGREY_TEST_CLOCK": "true",
             "MONGREY_MAX_CLIENTS": "4096",
-            # The peers ask no DNS either; with it, the speed of a resolver would be measured.
-            "MONGREY_GREYLIST_IDENTITY": "pool, name, network",
         }
         if os.path.exists("/etc/mongrey/server.yml"):
             settings = os.path.join(folder, "server.yml")

@@ -31,7 +31,7 @@ struct inquiry {
     struct instances *instances; /* the messages that already got a header; loop thread */
     const char *host;            /* this machine's name, for headers */
     size_t cursor;               /* the check that is asked; only moves forward */
-    int64_t *costs;              /* NULL, or ns for each check of the table, to be added to */
+    uint64_t *costs;             /* NULL, or ns for each check of the table, to be added to */
     bool trial;                  /* only to see what would come out: no hits, no headers */
 
     /* What applies to it: the settings', or `own` where policies set some otherwise. */

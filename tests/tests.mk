@@ -99,9 +99,11 @@ lint: deps-check
 	@clang-tidy --quiet --warnings-as-errors='*' $(LINT_SOURCES) -- -std=c11 -D_GNU_SOURCE -I. -Iinclude
 	$(MAKE) format-check
 	scripts/man-settings.py --check
+	scripts/metrics-doc.py --check
 	scripts/sizes.sh
 
 man:
 	scripts/man-settings.py
+	scripts/metrics-doc.py
 
 .PHONY: tests check sanitize lint man

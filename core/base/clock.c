@@ -20,9 +20,9 @@ int64_t clock_steady(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-int64_t clock_nanoseconds(void)
+uint64_t clock_nanoseconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }

@@ -8,7 +8,7 @@
 int64_t clock_wall(void);
 /* Milliseconds that never step back, for time-outs only. Any thread. */
 int64_t clock_steady(void);
-/* Nanoseconds since some moment: for saying what something cost. Any thread. */
-int64_t clock_nanoseconds(void);
+/* The same in nanoseconds, to measure by. Any thread. */
+uint64_t clock_nanoseconds(void);
 
 #endif

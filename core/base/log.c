@@ -119,7 +119,7 @@ static void write_prefix(struct writer *w, enum log_level level)
     write_literal(w, level_word[level]);
 }
 
-void log_line(enum log_level level, struct text line)
+static void put(enum log_level level, struct text line, bool bare)
 {
     if (!log_wants(level))
         return;
@@ -143,13 +143,24 @@ void log_line(enum log_level level, struct text line)
         write_format(&w, "%u lines were lost: nobody reads standard error\n", state.lost);
         state.lost = 0;
     }
-    write_prefix(&w, level);
+    if (!bare || state.to_journal) /* which takes its prefix off */
+        write_prefix(&w, level);
     write_text(&w, line);
     write_literal(&w, "\n");
     state.used = (size_t)(w.at - state.waiting);
     if (state.used >= WAITING_MAX || level >= LOG_LEVEL_WARNING)
         flush_locked();
     pthread_mutex_unlock(&state.lock);
+}
+
+void log_line(enum log_level level, struct text line)
+{
+    put(level, line, false);
+}
+
+void log_bare(enum log_level level, struct text line)
+{
+    put(level, line, true);
 }
 
 void log_format(enum log_level level, const char *format, ...)

@@ -28,6 +28,8 @@ void log_forked(void);
 void log_set_level(enum log_level lowest);
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, struct text line);
+/* A line that says itself when and what it is (JSON): on standard error nothing stands before it. */
+void log_bare(enum log_level level, struct text line);
 void log_format(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void log_flush(void);

@@ -1,8 +1,8 @@
 /* pattern.c: see pattern.h. The only file that knows PCRE2.
  *
  * PCRE2's match limit counts backtracks from one starting point and begins anew at the next, so it
- * is the limit times the starting points that bounds a match; and a loop over one character is not
- * counted at all, so the text's size has a bound too. */
+ * is the limit times the starting points that bounds a match. A loop over one character is not
+ * counted at all: there it is the text's size times the starting points, or times the backtracks. */
 #include "core/base/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -13,9 +13,11 @@
 #include <string.h>
 
 #define NEST_MAX 32
-/* A backtrack costs 10 to 25 ns. */
+/* A backtrack costs 10 to 25 ns, and then perhaps a loop over the text. */
 #define STEPS_IN_ALL 8000U
+#define STEPS_BY_SIZE_MAX (8000U * 96U)
 #define STEPS_AT_FIRST 24U
+#define SIZE_BY_STARTS_MAX (256U * 256U)
 #define DEPTH_MAX 4000U
 #define HEAP_KIB 512U
 
@@ -154,6 +156,13 @@ static int run(const pcre2_code *code, struct text text, uint32_t steps, struct 
     return pcre2_match(code, (PCRE2_SPTR)text.data, text.size, 0, 0, room->data, room->context);
 }
 
+static uint32_t steps_for(size_t size, unsigned many)
+{
+    uint32_t steps = STEPS_BY_SIZE_MAX / (uint32_t)(size + 1);
+    steps = (steps < STEPS_IN_ALL ? steps : STEPS_IN_ALL) / many;
+    return steps > STEPS_AT_FIRST ? steps : STEPS_AT_FIRST;
+}
+
 enum pattern_answer pattern_match(const struct pattern *pattern, struct text text,
                                   struct pattern_room *room)
 {
@@ -162,11 +171,17 @@ enum pattern_answer pattern_match(const struct pattern *pattern, struct text tex
         return PATTERN_GAVE_UP;
     if (text.data == NULL)
         text = TEXT("");
+    unsigned many = 0;
+    if (text.size > 256) {
+        many = starts(code, text);
+        if (many * text.size > SIZE_BY_STARTS_MAX)
+            return PATTERN_GAVE_UP;
+    }
     /* Nearly all end within the first few steps; only for the others are the starts counted. */
     int rc = run(code, text, STEPS_AT_FIRST, room);
     if (rc == PCRE2_ERROR_MATCHLIMIT) {
-        uint32_t steps = STEPS_IN_ALL / starts(code, text);
-        rc = run(code, text, steps > STEPS_AT_FIRST ? steps : STEPS_AT_FIRST, room);
+        many = many > 0 ? many : starts(code, text);
+        rc = run(code, text, steps_for(text.size, many), room);
     }
     if (rc >= 0)
         return PATTERN_YES;

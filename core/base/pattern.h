@@ -33,8 +33,11 @@ size_t pattern_bytes(const struct pattern *pattern);
 struct pattern_room *pattern_room_make(void);
 void pattern_room_free(struct pattern_room *room);
 
-/* Costs some 0.2 ms at most, whatever pattern and text are; past that, and for a text over
- * PATTERN_TEXT_MAX, the answer is PATTERN_GAVE_UP. Bytes that are no UTF-8 are matched by nothing.
+/*
+ * Costs some 0.2 ms at most on what can be an address (a pattern made to be slow, of many loops in
+ * a row, a few times that). What goes beyond, a text over PATTERN_TEXT_MAX, and one over 256 bytes
+ * that would be tried from nearly everywhere are PATTERN_GAVE_UP: the same every time, by counting
+ * and not by the clock. Bytes that are no UTF-8 are matched by nothing.
  */
 enum pattern_answer pattern_match(const struct pattern *pattern, struct text text,
                                   struct pattern_room *room);

@@ -137,11 +137,20 @@ static bool read_document(struct reader *r, struct yaml_node **root)
 bool yaml_parse(struct arena *arena, struct text t, struct yaml_node **root,
                 struct yaml_error *error)
 {
+    return yaml_parse_large(arena, t, YAML_FILE_MAX, root, error);
+}
+
+bool yaml_parse_large(struct arena *arena, struct text t, size_t most, struct yaml_node **root,
+                      struct yaml_error *error)
+{
     struct reader r = {.arena = arena, .text = t, .error = error};
     *root = NULL;
     *error = (struct yaml_error){0, ""};
-    if (t.size > YAML_FILE_MAX)
-        return fail(&r, 1, "is larger than 1 MiB");
+    if (t.size > most) {
+        char what[64];
+        snprintf(what, sizeof(what), "is larger than %zu MiB", most / (1024 * 1024));
+        return fail(&r, 1, what);
+    }
     if (yaml_parser_initialize(&r.parser) != 1)
         return fail(&r, 1, "out of memory");
     const char *data = t.size > 0 ? t.data : "";

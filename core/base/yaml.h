@@ -31,5 +31,8 @@ struct yaml_error {
 /* One document; *root is NULL for an empty one. The tree lives in the arena. */
 bool yaml_parse(struct arena *arena, struct text t, struct yaml_node **root,
                 struct yaml_error *error);
+/* The same for a text of up to `most` bytes; the arena must be as much larger. */
+bool yaml_parse_large(struct arena *arena, struct text t, size_t most, struct yaml_node **root,
+                      struct yaml_error *error);
 
 #endif

@@ -43,7 +43,6 @@ static struct storage_value number_value(enum storage_type type, int64_t number)
 
 static void fill(struct decision *d, struct writer *w, const struct inquiry *q)
 {
-    static const char *const actions[] = {"pass", "greylist", "reject", "error"};
     const struct text *a = q->request.attribute;
     const struct verdict *v = &q->verdict;
     struct storage_value *o = d->values;
@@ -51,7 +50,7 @@ static void fill(struct decision *d, struct writer *w, const struct inquiry *q)
     struct writer found = writer_on(memory, sizeof(memory));
     o[DECISION_at] = number_value(STORAGE_TIME, q->request.now);
     o[DECISION_host] = text_value(w, text_of(q->host));
-    o[DECISION_action] = text_value(w, text_of(actions[v->outcome]));
+    o[DECISION_action] = text_value(w, text_of(outcome_names[v->outcome]));
     o[DECISION_reason] = text_value(w, text_of(v->reason));
     o[DECISION_reply] = text_value(w, text_of(v->action));
     o[DECISION_would] = text_value(w, text_of(q->would));

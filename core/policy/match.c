@@ -162,7 +162,7 @@ static bool make_room(struct matcher *m, size_t bytes)
         m->entries = entries;
         m->room = room;
     }
-    if (m->pool_size + bytes > m->pool_room) {
+    if (m->pool_size + bytes >= m->pool_room) {
         size_t room = (m->pool_room + bytes) * 3 / 2 + 64;
         char *pool = realloc(m->pool, room);
         if (pool == NULL)
@@ -330,8 +330,21 @@ size_t matcher_bytes(const struct matcher *m)
 /* --- Look-up --------------------------------------------------------------------------------------
  */
 
+/* A key that is looked for. Its slot is on the way from memory while the next keys are worked out: in a
+ * table that no cache holds, they would otherwise be waited for one by one. */
+struct wanted {
+    uint64_t hash;
+    struct text key;
+    struct value value;
+    char network[NETWORK_KEY_MAX]; /* the key of a network */
+};
+
+#define WANTED_MAX 32
+
 struct look {
     const struct matcher *m;
+    size_t wanted_count;
+    struct wanted wanted[WANTED_MAX];
     struct match *found;
     size_t most;
     size_t count;
@@ -390,14 +403,14 @@ static void keep_all(struct look *l, const struct entry *e, const struct value *
         l->run->left_out++;
 }
 
-/* value: field, kind and, for its rank, network or text; hash: of the key alone. */
-static void probe(struct look *l, const struct value *value, struct text key, uint64_t hash)
+static void answer(struct look *l, const struct wanted *w)
 {
     const struct matcher *m = l->m;
-    uint8_t what = what_of(value->field, value->kind);
-    hash = hash_what(m, hash, what);
-    uint8_t tag = tag_of(hash);
-    for (uint32_t slot = slot_of(m, hash); m->tags[slot] != 0;
+    struct text key =
+        w->value.kind == VALUE_NETWORK ? (struct text){w->network, w->key.size} : w->key;
+    uint8_t what = what_of(w->value.field, w->value.kind);
+    uint8_t tag = tag_of(w->hash);
+    for (uint32_t slot = slot_of(m, w->hash); m->tags[slot] != 0;
          slot = slot + 1 == m->capacity ? 0 : slot + 1) {
         if (m->tags[slot] != tag)
             continue;
@@ -405,9 +418,31 @@ static void probe(struct look *l, const struct value *value, struct text key, ui
         if (e->what != what || e->size != key.size ||
             (key.size > 0 && memcmp(m->pool + e->at, key.data, key.size) != 0))
             continue;
-        keep_all(l, e, value);
+        keep_all(l, e, &w->value);
         return;
     }
+}
+
+static void answer_all(struct look *l)
+{
+    for (size_t i = 0; i < l->wanted_count; i++)
+        answer(l, &l->wanted[i]);
+    l->wanted_count = 0;
+}
+
+/* value: field, kind and, for its rank, network or text; hash: of the key alone. The key lives as long
+ * as the look-up; a network's is copied. */
+static void probe(struct look *l, const struct value *value, struct text key, uint64_t hash)
+{
+    if (l->wanted_count == WANTED_MAX)
+        answer_all(l);
+    struct wanted *w = &l->wanted[l->wanted_count++];
+    w->hash = hash_what(l->m, hash, what_of(value->field, value->kind));
+    w->key = key;
+    w->value = *value;
+    if (value->kind == VALUE_NETWORK)
+        memcpy(w->network, key.data, key.size);
+    __builtin_prefetch(l->m->tags + slot_of(l->m, w->hash));
 }
 
 static void find_text(struct look *l, enum field field, enum value_kind kind, struct text text)
@@ -502,7 +537,13 @@ static void find_host(struct look *l, enum field field, struct text name)
 size_t matcher_find(const struct matcher *m, const struct subject *subject, struct match *found,
                     size_t most, struct match_run *run)
 {
-    struct look l = {m, found, most, 0, run};
+    struct look l;
+    l.m = m;
+    l.wanted_count = 0;
+    l.found = found;
+    l.most = most;
+    l.count = 0;
+    l.run = run;
     *run = (struct match_run){.room = run->room};
     if (m->kinds[FIELD_CLIENT_ADDRESS] != 0)
         find_address(&l, subject->client);
@@ -521,5 +562,6 @@ size_t matcher_find(const struct matcher *m, const struct subject *subject, stru
                   subject->recipient);
     if (m->kinds[FIELD_SENDER] != 0)
         find_sender(&l, subject);
+    answer_all(&l);
     return l.count;
 }

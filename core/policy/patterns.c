@@ -1,24 +1,29 @@
 /* patterns.c: see patterns.h.
  *
- * A pattern is filed under the rarest trigram of its literals. A look-up takes each trigram of the
- * text, and where a pattern is filed under it compares the literal around it; what is left is what
- * PCRE2 has to do. */
+ * A pattern is filed under a gram: 8, 5 or 3 bytes of its literals, the rarest there is. A look-up
+ * takes each gram of the text, and where a pattern is filed under it compares the literal around
+ * it; what is left is what PCRE2 has to do. (Three bytes alone are too few: a hundred thousand
+ * patterns with numbers in them share a thousand.) */
 #include "core/policy/patterns.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NONE UINT32_MAX
 #define LITERAL_MAX 32 /* of what is compared before the pattern is run */
 #define BITS_MAX 20
+#define FILTER_BITS 3 /* bits of the filter for a bucket: 2^3 */
+#define GRAMS 3
 
 struct patterns_entry {
     struct pattern *pattern;
     uint32_t number;
     uint32_t next;    /* in its chain */
+    uint32_t hash;    /* of the gram */
     uint32_t literal; /* where in the pool */
     uint16_t size;    /* of the literal; before the seal of all literals */
-    uint8_t at;       /* where in the literal the trigram is */
+    uint8_t at;       /* where in the literal the gram is */
     uint8_t field;
 };
 
@@ -64,116 +69,172 @@ bool patterns_add(struct patterns *p, enum field field, struct text written, uin
     if (size > 0)
         memcpy(p->pool + p->pool_size, literals, size);
     p->entries[p->count++] = (struct patterns_entry){
-        pattern, number, NONE, (uint32_t)p->pool_size, (uint16_t)size, 0, (uint8_t)field,
+        pattern, number, NONE, 0, (uint32_t)p->pool_size, (uint16_t)size, 0, (uint8_t)field,
     };
     p->pool_size += size;
     p->compiled_bytes += pattern_bytes(pattern);
     return true;
 }
 
-static uint32_t bucket_of(uint8_t field, uint32_t trigram, unsigned bits)
+static const unsigned gram_size[GRAMS] = {3, 5, 8};
+
+/* The gram at `text`; seeing to it that there is one is the caller's part. */
+static uint64_t hash_gram(const char *text, unsigned gram, uint8_t field)
 {
-    uint64_t key = (uint64_t)field << 24 | trigram;
-    return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
+    uint64_t word = 0;
+    if (gram == 0)
+        memcpy(&word, text, 3);
+    else if (gram == 1)
+        memcpy(&word, text, 5);
+    else
+        memcpy(&word, text, 8);
+    word = (word ^ (uint64_t)(field * GRAMS + gram + 1) << 57) * UINT64_C(0x9e3779b97f4a7c15);
+    return (word ^ word >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
-static uint32_t trigram_at(const char *text)
+static uint32_t bucket_of(const struct patterns *p, uint64_t hash)
 {
-    const unsigned char *t = (const unsigned char *)text;
-    return (uint32_t)t[0] << 16 | (uint32_t)t[1] << 8 | t[2];
+    return (uint32_t)(hash >> (64 - p->bits));
 }
 
-/* The buckets of an entry's trigrams; literals are parted by NUL, so a trigram with one is none. */
-static void count_trigrams(const struct patterns *p, const struct patterns_entry *e,
-                           uint32_t *counts)
+static uint32_t filter_of(const struct patterns *p, uint64_t hash)
 {
-    const char *literals = p->pool + e->literal;
-    for (unsigned i = 0; i + 2 < e->size; i++) {
-        if (memchr(literals + i, '\0', 3) == NULL)
-            counts[bucket_of(e->field, trigram_at(literals + i), p->bits)]++;
+    return (uint32_t)(hash >> (64 - p->bits - FILTER_BITS));
+}
+
+/* The longest gram that a literal of this size has. */
+static unsigned gram_for(size_t size)
+{
+    return size >= gram_size[2] ? 2 : size >= gram_size[1] ? 1 : 0;
+}
+
+typedef void visit_gram(void *context, const char *literal, size_t at, unsigned gram,
+                        uint64_t hash);
+
+static void each_gram(const struct patterns *p, const struct patterns_entry *e, visit_gram *visit,
+                      void *context)
+{
+    const char *literal = p->pool + e->literal;
+    const char *end = literal + e->size;
+    for (size_t size; literal < end; literal += size + 1) {
+        size = strlen(literal);
+        unsigned gram = gram_for(size);
+        for (size_t at = 0; at + gram_size[gram] <= size; at++)
+            visit(context, literal, at, gram, hash_gram(literal + at, gram, e->field));
     }
 }
 
-/* Leaves of the literals the one with the rarest trigram, or its part around that, at `to`. */
-static size_t choose(struct patterns *p, struct patterns_entry *e, const uint32_t *counts,
+/* How often each gram occurs, nearly (at most 255). */
+struct counts {
+    const struct patterns *p;
+    uint8_t *of;
+};
+
+static void count_gram(void *context, const char *literal, size_t at, unsigned gram, uint64_t hash)
+{
+    struct counts *counts = context;
+    uint8_t *count = counts->of + filter_of(counts->p, hash);
+    (void)literal;
+    (void)at;
+    (void)gram;
+    *count = (uint8_t)(*count + (*count < UINT8_MAX));
+}
+
+struct choice {
+    const struct counts *counts;
+    const char *literal;
+    size_t at;
+    unsigned gram;
+    unsigned cost;
+    uint64_t hash;
+};
+
+static void weigh_gram(void *context, const char *literal, size_t at, unsigned gram, uint64_t hash)
+{
+    struct choice *c = context;
+    /* Of equally rare ones the longer: less of the text hits it by chance. */
+    unsigned count = c->counts->of[filter_of(c->counts->p, hash)];
+    unsigned cost = count * GRAMS + (GRAMS - 1 - gram);
+    if (cost >= c->cost)
+        return;
+    *c = (struct choice){c->counts, literal, at, gram, cost, hash};
+}
+
+/* Leaves of the literals the one with the rarest gram, or its part around that, at `to`. */
+static size_t choose(struct patterns *p, struct patterns_entry *e, const struct counts *counts,
                      size_t to)
 {
-    const char *literals = p->pool + e->literal;
-    unsigned best = 0;
-    uint32_t fewest = UINT32_MAX;
-    for (unsigned i = 0; i + 2 < e->size; i++) {
-        if (memchr(literals + i, '\0', 3) != NULL)
-            continue;
-        uint32_t count = counts[bucket_of(e->field, trigram_at(literals + i), p->bits)];
-        if (count < fewest) {
-            fewest = count;
-            best = i;
-        }
-    }
-    unsigned start = best;
-    while (start > 0 && literals[start - 1] != '\0' && best - start < LITERAL_MAX / 2)
-        start--;
-    unsigned end = best + 3;
-    while (literals[end] != '\0' && end - start < LITERAL_MAX)
-        end++;
-    memmove(p->pool + to, literals + start, end - start);
+    struct choice c = {.counts = counts, .literal = p->pool + e->literal, .cost = UINT_MAX};
+    each_gram(p, e, weigh_gram, &c);
+    size_t size = strlen(c.literal);
+    size_t start = c.at > LITERAL_MAX / 2 ? c.at - LITERAL_MAX / 2 : 0;
+    size = size - start < LITERAL_MAX ? size - start : LITERAL_MAX;
+    memmove(p->pool + to, c.literal + start, size);
     e->literal = (uint32_t)to;
-    e->size = (uint16_t)(end - start);
-    e->at = (uint8_t)(best - start);
-    return to + e->size;
-}
-
-static void file(struct patterns *p, uint32_t index)
-{
-    struct patterns_entry *e = p->entries + index;
-    uint32_t *head = p->always + e->field;
-    if (e->size > 0) {
-        const char *trigram = p->pool + e->literal + e->at;
-        head = p->buckets + bucket_of(e->field, trigram_at(trigram), p->bits);
-        p->has_indexed[e->field] = true;
-    }
+    e->size = (uint16_t)size;
+    e->at = (uint8_t)(c.at - start);
+    e->hash = (uint32_t)c.hash;
+    p->grams[e->field] |= (uint8_t)(1U << c.gram);
+    p->filter[filter_of(p, c.hash) / 64] |= UINT64_C(1) << filter_of(p, c.hash) % 64;
+    uint32_t *head = p->buckets + bucket_of(p, c.hash);
     e->next = *head;
-    *head = index;
+    *head = (uint32_t)(e - p->entries);
+    return to + size;
 }
 
-bool patterns_seal(struct patterns *p)
+static void shrink(struct patterns *p)
 {
-    size_t to = 0;
-    p->bits = 4;
-    while (p->bits < BITS_MAX && (UINT32_C(1) << p->bits) < p->count + p->count / 2)
-        p->bits++;
-    size_t buckets = (size_t)1 << p->bits;
-    for (unsigned i = 0; i < FIELDS; i++)
-        p->always[i] = NONE;
-    if (p->count == 0)
-        return true;
-    uint32_t *counts = calloc(buckets, sizeof(*counts));
-    p->buckets = malloc(buckets * sizeof(*p->buckets));
-    if (counts == NULL || p->buckets == NULL) {
-        free(counts);
-        return false;
-    }
-    memset(p->buckets, 0xff, buckets * sizeof(*p->buckets));
-    for (uint32_t i = 0; i < p->count; i++)
-        count_trigrams(p, p->entries + i, counts);
-    for (uint32_t i = 0; i < p->count; i++) {
-        if (p->entries[i].size > 0)
-            to = choose(p, p->entries + i, counts, to);
-        file(p, i);
-    }
-    free(counts);
-    p->pool_size = to;
-    void *smaller = realloc(p->pool, to + 1);
+    void *smaller = realloc(p->pool, p->pool_size + 1);
     if (smaller != NULL) {
         p->pool = smaller;
-        p->pool_room = to + 1;
+        p->pool_room = p->pool_size + 1;
     }
     smaller = realloc(p->entries, p->count * sizeof(*p->entries));
     if (smaller != NULL) {
         p->entries = smaller;
         p->room = p->count;
     }
-    return true;
+}
+
+/* Literals move towards the pool's start, in the order in which they lie there. */
+static void file_all(struct patterns *p, const struct counts *counts)
+{
+    size_t to = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct patterns_entry *e = p->entries + i;
+        if (e->size > 0) {
+            to = choose(p, e, counts, to);
+            continue;
+        }
+        e->next = p->always[e->field];
+        p->always[e->field] = i;
+    }
+    p->pool_size = to;
+}
+
+bool patterns_seal(struct patterns *p)
+{
+    memset(p->always, 0xff, sizeof(p->always));
+    p->bits = 6;
+    while (p->bits < BITS_MAX && (UINT32_C(1) << p->bits) < p->count + p->count / 2)
+        p->bits++;
+    if (p->count == 0)
+        return true;
+    size_t buckets = (size_t)1 << p->bits;
+    size_t filter = (buckets << FILTER_BITS) / 8;
+    struct counts counts = {p, calloc(buckets << FILTER_BITS, 1)};
+    p->buckets = malloc(buckets * sizeof(*p->buckets));
+    p->filter = calloc(filter, 1);
+    bool fine = counts.of != NULL && p->buckets != NULL && p->filter != NULL;
+    if (fine) {
+        memset(p->buckets, 0xff, buckets * sizeof(*p->buckets));
+        for (uint32_t i = 0; i < p->count; i++)
+            each_gram(p, p->entries + i, count_gram, &counts);
+        file_all(p, &counts);
+        shrink(p);
+    }
+    free(counts.of);
+    return fine;
 }
 
 void patterns_free(struct patterns *p)
@@ -183,12 +244,15 @@ void patterns_free(struct patterns *p)
     free(p->entries);
     free(p->pool);
     free(p->buckets);
+    free(p->filter);
 }
 
 size_t patterns_bytes(const struct patterns *p)
 {
     /* 16: what malloc keeps beside each compiled pattern. */
-    size_t buckets = p->buckets == NULL ? 0 : sizeof(*p->buckets) << p->bits;
+    size_t buckets = p->buckets == NULL
+                         ? 0
+                         : (sizeof(*p->buckets) << p->bits) + ((1U << p->bits << FILTER_BITS) / 8);
     return p->compiled_bytes + (size_t)p->count * 16 + p->room * sizeof(*p->entries) +
            p->pool_room + buckets;
 }
@@ -215,21 +279,33 @@ static void try(const struct hunt *h, const struct patterns_entry *e)
         h->run->gave_up_numbers[h->run->gave_up++] = e->number;
 }
 
-/* The patterns filed under the trigram at `at`, whose literal is around it here for the first time
- * (so that each is tried once). */
+/* The patterns filed under the gram at `at`, whose literal is around it here for the first time (so
+ * that each is tried once). */
 static void try_filed(const struct patterns *p, const struct hunt *h, struct text folded, size_t at,
-                      uint32_t head)
+                      uint64_t hash)
 {
-    for (uint32_t i = head; i != NONE;) {
+    for (uint32_t i = p->buckets[bucket_of(p, hash)]; i != NONE;) {
         const struct patterns_entry *e = p->entries + i;
-        const char *literal = p->pool + e->literal;
         i = e->next;
-        if (e->field != (uint8_t)h->field || at < e->at || folded.size - (at - e->at) < e->size)
+        if (e->hash != (uint32_t)hash || e->field != (uint8_t)h->field || at < e->at ||
+            folded.size - (at - e->at) < e->size)
             continue;
         const char *here = folded.data + (at - e->at);
+        const char *literal = p->pool + e->literal;
         if (memcmp(here, literal, e->size) == 0 &&
             memmem(folded.data, folded.size, literal, e->size) == here)
             try(h, e);
+    }
+}
+
+static void try_grams(const struct patterns *p, const struct hunt *h, struct text folded,
+                      unsigned gram)
+{
+    for (size_t i = 0; i + gram_size[gram] <= folded.size; i++) {
+        uint64_t hash = hash_gram(folded.data + i, gram, (uint8_t)h->field);
+        uint32_t bit = filter_of(p, hash);
+        if ((p->filter[bit / 64] >> bit % 64 & 1) != 0)
+            try_filed(p, h, folded, i, hash);
     }
 }
 
@@ -246,12 +322,11 @@ void patterns_find(const struct patterns *p, enum field field, struct text text,
     }
     for (uint32_t i = p->always[field]; i != NONE; i = p->entries[i].next)
         try(&h, p->entries + i);
-    if (!p->has_indexed[field])
+    if (p->grams[field] == 0)
         return;
     struct text folded = {memory, pattern_fold(text, memory)};
-    for (size_t i = 0; i + 2 < folded.size; i++) {
-        uint32_t bucket = bucket_of((uint8_t)field, trigram_at(folded.data + i), p->bits);
-        if (p->buckets[bucket] != NONE)
-            try_filed(p, &h, folded, i, p->buckets[bucket]);
+    for (unsigned gram = 0; gram < GRAMS; gram++) {
+        if ((p->grams[field] >> gram & 1) != 0)
+            try_grams(p, &h, folded, gram);
     }
 }

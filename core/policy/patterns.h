@@ -16,10 +16,11 @@ struct patterns {
     char *pool; /* literals; until the seal all of a pattern, after it one */
     size_t pool_size;
     size_t pool_room;
-    uint32_t *buckets; /* by trigram: the first entry of each chain */
-    unsigned bits;     /* there are 2^bits buckets */
+    uint32_t *buckets; /* by gram: the first entry of each chain */
+    uint64_t *filter;  /* a bit for the grams that are there */
+    unsigned bits;     /* there are 2^bits buckets, and 2^(bits + 3) bits */
     uint32_t always[FIELDS];
-    bool has_indexed[FIELDS];
+    uint8_t grams[FIELDS]; /* a bit for each length that is there */
     size_t compiled_bytes;
 };
 

@@ -11,7 +11,7 @@
 
 static enum check_answer ask_timed(struct inquiry *q)
 {
-    int64_t before = clock_nanoseconds();
+    uint64_t before = clock_nanoseconds();
     enum check_answer answer = checks[q->cursor]->ask(q);
     q->costs[q->cursor] += clock_nanoseconds() - before;
     return answer;
@@ -108,6 +108,8 @@ bool pipeline_run(struct inquiry *q)
     q->row = (struct storage_row){.passes = 0};
     q->status = STORAGE_UNAVAILABLE;
     q->verdict.policy = NULL;
+    q->verdict.would = (struct text){NULL, 0};
+    q->verdict.checks = (struct text){NULL, 0};
     if (q->request.state != STATE_RCPT && !is_asked_for(q))
         return end_before(q, "state") && end(q);
     if (q->settings->no_stress && q->request.attribute[ATTRIBUTE_stress].size > 0)
@@ -123,6 +125,11 @@ bool pipeline_resume(struct inquiry *q)
         return end(q);
     q->cursor++;
     return go_on(q) && end(q);
+}
+
+bool pipeline_was_asked(const struct inquiry *q)
+{
+    return q->cursor != BEFORE_ALL && checks[q->cursor] != NULL;
 }
 
 const char *pipeline_decider(const struct inquiry *q)

@@ -13,6 +13,8 @@ bool pipeline_resume(struct inquiry *inquiry);
  * the one that decided. */
 void pipeline_tell(const struct inquiry *inquiry,
                    void (*put)(void *context, const char *check, struct text found), void *context);
+/* Whether a check decided; it is checks[cursor]. */
+bool pipeline_was_asked(const struct inquiry *inquiry);
 /* The name of the check that decided; what else ended it: state, stress, no-address. */
 const char *pipeline_decider(const struct inquiry *inquiry);
 

@@ -37,10 +37,19 @@ struct snapshot *snapshot_hold(struct snapshot *s)
     return s;
 }
 
+bool snapshot_let_go(struct snapshot *s)
+{
+    return --s->holders == 0;
+}
+
 void snapshot_release(struct snapshot *s)
 {
-    if (s == NULL || --s->holders > 0)
-        return;
+    if (s != NULL && snapshot_let_go(s))
+        snapshot_free(s);
+}
+
+void snapshot_free(struct snapshot *s)
+{
     for (int i = 0; i < LISTS; i++) {
         matcher_free(s->lists[i].matcher);
         free(s->lists[i].entries);
@@ -233,6 +242,20 @@ static int compare_found(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+/* What has the same priority stays in the matcher's own order, by field: 0.4.4's. */
+static void sort_by_priority(const struct snapshot *s, struct match *found, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct match m = found[i];
+        size_t at = i;
+        for (;
+             at > 0 && s->policies[found[at - 1].number].priority > s->policies[m.number].priority;
+             at--)
+            found[at] = found[at - 1];
+        found[at] = m;
+    }
+}
+
 size_t snapshot_policies(struct snapshot *s, const struct request *r, bool by_field,
                          const struct policy *policies[SNAPSHOT_POLICIES_MAX])
 {
@@ -245,8 +268,9 @@ size_t snapshot_policies(struct snapshot *s, const struct request *r, bool by_fi
     size_t count = matcher_find(s->policies_matcher, &subject, found, FOUND_MAX, &run);
     if (run.gave_up > 0)
         note_gave_up(s, &run, "policy", text_of(s->policies[run.gave_up_numbers[0]].name));
-    /* The matcher's own order is by field: 0.4.4's. */
-    if (!by_field && count > 1)
+    if (by_field)
+        sort_by_priority(s, found, count);
+    else if (count > 1)
         qsort(found, count, sizeof(found[0]), compare_found);
     for (size_t i = 0; i < count && kept < SNAPSHOT_POLICIES_MAX; i++) {
         const struct policy *p = &s->policies[found[i].number];

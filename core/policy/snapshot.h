@@ -66,7 +66,8 @@ struct snapshot {
     size_t networks_count;
     bool loaded; /* from a store; an empty one that was not rejects nobody as a stranger */
     uint64_t revision;
-    unsigned holders; /* loop thread */
+    unsigned holders;          /* loop thread */
+    struct snapshot *next_old; /* of those that wait to be freed */
     struct pattern_room *room;
     /* Matches of patterns that were broken off because they cost too much, and where the last one
      * stands: "whitelist ID". */
@@ -92,6 +93,10 @@ size_t snapshot_bytes(const struct snapshot *snapshot);
 /* --- Asking: the loop thread ------------------------------------------------------------------ */
 
 struct snapshot *snapshot_hold(struct snapshot *snapshot);
+/* True: that was the last holder, and snapshot_free is due; it may take milliseconds. */
+bool snapshot_let_go(struct snapshot *snapshot);
+void snapshot_free(struct snapshot *snapshot);
+/* Both. NULL is fine. */
 void snapshot_release(struct snapshot *snapshot);
 
 /* What a prepared request looks like to the lists. */

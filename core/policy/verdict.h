@@ -1,4 +1,4 @@
-/* verdict.h: what was decided about a request, as Postfix is told it and as the log tells it. */
+/* verdict.h: what was decided about a request, as Postfix is told it; logline.h is how the log tells it. */
 #ifndef MONGREY_VERDICT_H
 #define MONGREY_VERDICT_H
 
@@ -7,9 +7,11 @@
 
 #define VERDICT_TEXT_MAX 400 /* bytes of an action: one printable line */
 #define VERDICT_REASON_MAX 64
-#define VERDICT_LINE_MAX 2048 /* bytes of its log line */
 
-enum outcome { OUTCOME_PASS, OUTCOME_GREYLIST, OUTCOME_REJECT, OUTCOME_ERROR };
+enum outcome { OUTCOME_PASS, OUTCOME_GREYLIST, OUTCOME_REJECT, OUTCOME_ERROR, OUTCOMES };
+
+/* pass, greylist, reject, error. */
+extern const char *const outcome_names[OUTCOMES];
 
 struct verdict {
     enum outcome outcome;
@@ -19,6 +21,8 @@ struct verdict {
     char action[VERDICT_TEXT_MAX + 1]; /* terminated */
     char reason[VERDICT_REASON_MAX + 1];
     char id[ID_SIZE + 1];
+    struct text would;  /* what an entry that is not enforced would have answered; empty: none */
+    struct text checks; /* what each check found, for the log; empty: not wanted */
 };
 
 /* Sets outcome and reason, and gives a writer for the action, to be closed by verdict_close. */
@@ -31,9 +35,5 @@ void verdict_set(struct verdict *verdict, enum outcome outcome, const char *reas
 
 /* `action=...` and an empty line, and not a byte more. */
 void verdict_write_reply(struct writer *w, const struct verdict *verdict);
-/* The log line in postgrey's form; every value is escaped so that none can pass for another field.
- */
-void verdict_write_log(struct writer *w, const struct verdict *verdict,
-                       const struct request *request);
 
 #endif

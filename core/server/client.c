@@ -26,6 +26,8 @@ struct client {
     struct client *before; /* in the list of its state */
     struct client *after;
     int64_t since; /* steady ms: when it came into its state */
+    uint64_t
+        began; /* steady ns: when what it asks was looked at; one reading of the clock for each read */
     struct kept *kept;
     char *buffer; /* bytes not yet looked at, or of a request that is not whole */
     size_t used;
@@ -217,7 +219,9 @@ static bool flush(struct client *c)
 static void put_reply(struct client *c, struct inquiry *q)
 {
     decide_note(c->server, q);
+    histogram_add(&c->server->counters.latency, clock_nanoseconds() - c->began);
     verdict_write_reply(&c->server->out, &q->verdict);
+    c->last = c->last || c->server->settings->close_socket;
 }
 
 /* --- What is no request ---------------------------------------------------------------------- */
@@ -319,7 +323,7 @@ static enum next answer(struct client *c, struct text bytes)
     }
     if (decided)
         put_reply(c, &q);
-    return decided ? NEXT_REQUEST : NEXT_LATER;
+    return decided && !c->last ? NEXT_REQUEST : NEXT_LATER;
 }
 
 /* What the state is after all whole requests were answered; `progress`: there were any. */
@@ -346,6 +350,7 @@ static void resume_reading(struct client *c);
 /* Looks at what waits and at `bytes` behind it, and answers what it can. */
 static void process(struct client *c, const char *bytes, size_t size)
 {
+    c->began = clock_nanoseconds();
     if (c->used > 0 || size == 0) {
         if (!append(c, bytes, size)) {
             client_close(c);

@@ -14,7 +14,7 @@
 #define CHECKS_MAX 32 /* in the table, at most */
 
 struct told {
-    const int64_t *costs;
+    const uint64_t *costs;
     size_t number;
 };
 
@@ -32,16 +32,15 @@ static void tell_check(void *context, const char *check, struct text found)
 /* What each check looked at, in their order, and what came out. */
 static void explain(const struct straight *s, const struct inquiry *q)
 {
-    static const char *const outcomes[] = {"pass", "greylist", "reject", "error"};
     struct told told = {.costs = s->costs};
     pipeline_tell(q, tell_check, &told);
-    printf("  decided by %s: %s, reason %s", pipeline_decider(q), outcomes[q->verdict.outcome],
+    printf("  decided by %s: %s, reason %s", pipeline_decider(q), outcome_names[q->verdict.outcome],
            q->verdict.reason);
     if (q->verdict.policy != NULL)
         printf(", policy %s", q->verdict.policy);
     putchar('\n');
     if (q->would[0] != '\0')
-        printf("  if all were enforced: %s, %s\n", outcomes[q->would_outcome], q->would);
+        printf("  if all were enforced: %s, %s\n", outcome_names[q->would_outcome], q->would);
 }
 
 static bool check_one(struct straight *s, struct text line)
@@ -109,7 +108,7 @@ int command_check(const struct options *options, const struct settings_sources *
     if (settings == NULL)
         return EXIT_CONFIG;
     struct straight straight;
-    int64_t costs[CHECKS_MAX] = {0};
+    uint64_t costs[CHECKS_MAX] = {0};
     int status = straight_start(&straight, settings, !options->record);
     straight.costs = options->explain ? costs : NULL;
     if (status == EXIT_FINE) {

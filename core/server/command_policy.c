@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/policy/logline.h"
 #include "core/server/commands.h"
 #include "core/server/exits.h"
 #include "core/server/straight.h"
@@ -50,14 +51,13 @@ static bool refuse(struct session *s, const char *why)
 static bool answer(struct session *s, struct text bytes)
 {
     struct inquiry q;
-    char line[VERDICT_LINE_MAX];
-    struct writer w = writer_on(line, sizeof(line));
     const char *why;
     if (!request_parse(bytes, &q.request, &why))
         return refuse(s, why);
     straight_decide(&s->straight, &q);
-    verdict_write_log(&w, &q.verdict, &q.request);
-    log_line(LOG_LEVEL_INFO, writer_text(&w));
+    logline_log((enum log_format)q.settings->log_format, &q.verdict, &q.request);
+    if (q.settings->verbose >= 3)
+        logline_log_talk(&q.verdict, &q.request);
     return reply(&q.verdict);
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/data/decision.h"
 #include "core/policy/greylist.h"
+#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/policy/prepare.h"
 #include "core/server/server.h"
@@ -18,8 +19,10 @@ _Static_assert(sizeof(((struct kept *)0)->reading_memory) >= GREYLIST_READING_MA
 static bool recall(struct server *server, struct inquiry *q)
 {
     const struct storage_sighting *s = &q->sighting;
-    if (server->cache == NULL || (s->op != STORAGE_GREY && s->op != STORAGE_LEARN) ||
-        !server->cache_driver->get(server->cache, s->key.bytes, s->now))
+    if (server->cache == NULL || (s->op != STORAGE_GREY && s->op != STORAGE_LEARN))
+        return false;
+    server->counters.lookups++;
+    if (!server->cache_driver->get(server->cache, s->key.bytes, s->now))
         return false;
     server->counters.cached++;
     touches_note(&server->touches, s);
@@ -49,7 +52,7 @@ static void finish(struct lane_item *item)
         client_resume(kept->client, kept);
     }
     settings_release(kept->inquiry.settings);
-    snapshot_release(kept->inquiry.snapshot);
+    keeper_let_go(server->keeper, kept->inquiry.snapshot);
     free(kept);
 }
 
@@ -133,12 +136,19 @@ static void record(struct server *server, const struct inquiry *q)
 
 void decide_note(struct server *server, struct inquiry *q)
 {
-    char line[VERDICT_LINE_MAX];
-    struct writer w = writer_on(line, sizeof(line));
-    server->counters.outcome[q->verdict.outcome]++;
+    char found[LOGLINE_MAX / 2];
+    struct writer w = writer_on(found, sizeof(found));
+    watch_decided(server, q);
     record(server, q);
     if (!log_wants(LOG_LEVEL_INFO))
         return;
-    verdict_write_log(&w, &q->verdict, &q->request);
-    log_line(LOG_LEVEL_INFO, writer_text(&w));
+    if (q->would[0] != '\0')
+        q->verdict.would = text_of(outcome_names[q->would_outcome]);
+    if (q->settings->verbose >= 2) {
+        decision_write_checks(&w, q);
+        q->verdict.checks = writer_text(&w);
+    }
+    logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
+    if (q->settings->verbose >= 3)
+        logline_log_talk(&q->verdict, &q->request);
 }

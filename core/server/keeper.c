@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/data/decision.h"
 #include "core/data/lists.h"
+#include "core/server/tally.h"
 
 #define QUEUE_MAX 1024   /* decisions that may wait */
 #define A_SECOND_MAX 200 /* decisions taken in one second: a flood is the log's affair */
@@ -30,7 +31,8 @@ struct keeper {
     bool load;
     int64_t load_at; /* steady ms: not before */
     struct snapshot *fresh;
-    int64_t store_at; /* steady ms: when the decisions that wait are stored */
+    struct snapshot *old; /* to be freed, each with the next in `next_old` */
+    int64_t store_at;     /* steady ms: when the decisions that wait are stored */
     struct decision *first;
     struct decision **last;
     size_t waiting;
@@ -134,6 +136,26 @@ static void run_decisions(struct keeper *k, struct store_line *line)
     k->counters.dropped += count - stored;
 }
 
+static void run_free(struct keeper *k)
+{
+    struct snapshot *s = k->old;
+    k->old = s->next_old;
+    pthread_mutex_unlock(&k->lock);
+    snapshot_free(s);
+    pthread_mutex_lock(&k->lock);
+}
+
+static void run_tally(struct keeper *k, struct store_line *line)
+{
+    struct storage_error error;
+    int64_t now = k->tally_now;
+    int64_t interval = k->tally_interval;
+    k->tally_now = 0;
+    pthread_mutex_unlock(&k->lock);
+    tally_store(line, now, interval, &error);
+    pthread_mutex_lock(&k->lock);
+}
+
 /* Until something new is to be done, or the time has come for what waits for it. */
 static void rest(struct keeper *k)
 {
@@ -168,6 +190,10 @@ static void *keeper_thread(void *argument)
             run_load(k, &line);
         else if (k->first != NULL && (k->store_at <= now || k->stopping))
             run_decisions(k, &line);
+        else if (k->old != NULL)
+            run_free(k);
+        else if (k->tally_now != 0 && !k->stopping)
+            run_tally(k, &line);
         else if (k->stopping)
             break;
         else
@@ -222,6 +248,11 @@ void keeper_free(struct keeper *k)
         return;
     free_decisions(k->first);
     snapshot_release(k->fresh);
+    while (k->old != NULL) {
+        struct snapshot *s = k->old;
+        k->old = s->next_old;
+        snapshot_free(s);
+    }
     pthread_cond_destroy(&k->work);
     pthread_mutex_destroy(&k->lock);
     free(k);
@@ -255,6 +286,17 @@ static bool has_room(struct keeper *k)
         k->in_second = 0;
     }
     return k->waiting < QUEUE_MAX && k->in_second++ < A_SECOND_MAX;
+}
+
+void keeper_let_go(struct keeper *k, struct snapshot *s)
+{
+    if (!snapshot_let_go(s))
+        return;
+    pthread_mutex_lock(&k->lock);
+    s->next_old = k->old;
+    k->old = s;
+    pthread_cond_signal(&k->work);
+    pthread_mutex_unlock(&k->lock);
 }
 
 bool keeper_wants(struct keeper *k)

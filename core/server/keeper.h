@@ -22,6 +22,8 @@ void keeper_free(struct keeper *keeper);
 void keeper_load(struct keeper *keeper);
 /* The snapshot that came last, to be released by the caller; NULL: none since the last call. */
 struct snapshot *keeper_take(struct keeper *keeper);
+/* Lets go of a snapshot. The keeper frees it if that was the last hold: the loop has no time for it. */
+void keeper_let_go(struct keeper *keeper, struct snapshot *snapshot);
 /* Whether one more decision may be stored now. Beyond a rate and a queue it is left to the log. */
 bool keeper_wants(struct keeper *keeper);
 /* A decision to be stored, after keeper_wants; taken over. */

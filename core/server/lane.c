@@ -408,6 +408,8 @@ struct lane_counters lane_counters(struct lane *lane)
 {
     pthread_mutex_lock(&lane->lock);
     struct lane_counters counters = lane->counters;
+    counters.urgent = lane->urgent.size;
+    counters.riders = lane->riders.size;
     pthread_mutex_unlock(&lane->lock);
     return counters;
 }

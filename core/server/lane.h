@@ -56,6 +56,8 @@ struct lane_counters {
     uint64_t batches;
     uint64_t sightings;
     uint64_t purged;
+    size_t urgent; /* that wait now */
+    size_t riders;
 };
 
 struct lane_counters lane_counters(struct lane *lane);

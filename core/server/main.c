@@ -22,6 +22,9 @@ static const struct {
     {"config-install", command_config_install},
     {"install", command_config_install},
     {"explain", command_explain},
+    {"fixtures-import", command_fixtures_import},
+    {"fixtures-export", command_fixtures_export},
+    {"import-whitelist", command_import_whitelist},
 };
 
 static void warn(void *context, const char *text)

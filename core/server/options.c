@@ -20,7 +20,9 @@ enum {
     OPTION_SYSLOG,
     OPTION_QUIET,
     OPTION_RECORD,
-    OPTION_EXPLAIN
+    OPTION_EXPLAIN,
+    OPTION_FIXTURES,
+    OPTION_RECIPIENTS
 };
 
 static const struct option table[] = {
@@ -36,6 +38,8 @@ static const struct option table[] = {
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"record", no_argument, NULL, OPTION_RECORD},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
+    {"fixtures", required_argument, NULL, OPTION_FIXTURES},
+    {"recipients", no_argument, NULL, OPTION_RECIPIENTS},
     {"debug", no_argument, NULL, 'D'},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -53,6 +57,11 @@ static const char help[] =
     "  config-install        write a settings file with every setting in it, commented out\n"
     "                        (also: install)\n"
     "  explain ID [LOG...]   what was decided under that id, check by check\n"
+    "  fixtures-import       read domains, mailboxes, networks, lists, pools and policies from "
+    "YAML\n"
+    "  fixtures-export       write them\n"
+    "  import-whitelist FILE...\n"
+    "                        read postgrey's lists into the white list, or what changed in them\n"
     "\n"
     "  --settings FILE       read this file; else $MONGREY_SERVER_SETTINGS, "
     "/etc/mongrey/server.yml,\n"
@@ -63,7 +72,13 @@ static const char help[] =
     "  --user NAME           run as this user after binding\n"
     "  --console, --syslog   where to log (default: standard error; for policy syslog, since\n"
     "                        spawn(8) connects standard error to Postfix)\n"
-    "  --quiet               config-install: replace a file without asking\n"
+    "  --fixtures FILE       what fixtures-import and fixtures-export read and write; - is "
+    "standard\n"
+    "                        input or output; else $MONGREY_SERVER_FIXTURES,\n"
+    "                        /var/lib/mongrey/server-fixtures.yml, ~/mongrey/server-fixtures.yml\n"
+    "  --recipients          import-whitelist: the files list recipients (else only those do that\n"
+    "                        have `recipients` in their name)\n"
+    "  --quiet               config-install, fixtures-export: replace a file without asking\n"
     "  --request TEXT        \"client_address=192.0.2.1, sender=a@b.example, "
     "recipient=c@d.example\"\n"
     "  --request-file FILE   one such request a line; - is standard input\n"
@@ -126,6 +141,11 @@ static bool take(struct options *o, int option, const char *value)
         return o->record = true;
     case OPTION_EXPLAIN:
         return o->explain = true;
+    case OPTION_FIXTURES:
+        o->fixtures = value;
+        return true;
+    case OPTION_RECIPIENTS:
+        return o->recipients = true;
     case 'D':
         return add_set(o, "debug=true");
     default:
@@ -135,7 +155,7 @@ static bool take(struct options *o, int option, const char *value)
 
 static bool takes_arguments(const char *command)
 {
-    return strcmp(command, "explain") == 0;
+    return strcmp(command, "explain") == 0 || strcmp(command, "import-whitelist") == 0;
 }
 
 bool options_read(int argc, char **argv, struct options *o, bool *done)

@@ -8,6 +8,7 @@
 
 struct options {
     const char *settings;                 /* --settings */
+    const char *fixtures;                 /* --fixtures */
     const char *pid;                      /* --pid */
     const char *user;                     /* --user */
     const char *request;                  /* --request */
@@ -19,6 +20,7 @@ struct options {
     bool quiet;
     bool record;
     bool explain;
+    bool recipients;              /* --recipients */
     const char *const *arguments; /* behind the command, of those that take some; ends with NULL */
     const char *command;          /* NULL: --version or --help was all, and is done */
 };

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include "core/data/data.h"
 #include "core/data/lists.h"
 #include "core/server/exits.h"
 
@@ -43,6 +44,7 @@ static void on_sweep(uv_timer_t *timer)
     client_sweep(server);
     if (server->snapshot->gave_up > 0)
         complain_of_pattern(server);
+    watch_sweep(server);
     log_flush();
     if (server->stopping)
         finish_stop(server);
@@ -87,6 +89,13 @@ static void on_purge(uv_timer_t *timer)
         lane_purge(server->lane, background_time(server));
 }
 
+static void on_tally(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (server->settings->metrics_enable)
+        keeper_tally(server->keeper, background_time(server), server->settings->metrics_interval);
+}
+
 void server_complain(struct server *server, enum complaint complaint, const char *text)
 {
     int64_t now = clock_steady();
@@ -103,12 +112,19 @@ static void start_purging(struct server *server)
     uv_timer_start(&server->purge, on_purge, interval, interval);
 }
 
+static void start_tallying(struct server *server)
+{
+    uint64_t interval = (uint64_t)server->settings->metrics_interval;
+    uv_timer_start(&server->tally, on_tally, interval, interval);
+}
+
 static void start_timers(struct server *server)
 {
     server->clock_offset = clock_wall() - clock_steady();
     uv_timer_start(&server->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     uv_timer_start(&server->tell, on_tell, TOUCHES_INTERVAL, TOUCHES_INTERVAL);
     start_purging(server);
+    start_tallying(server);
 }
 
 /* --- The lane's answers ---------------------------------------------------------------------- */
@@ -127,8 +143,33 @@ static void use_snapshot(struct server *server, struct snapshot *fresh)
         log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
                  fresh->policies_count, fresh->lists[LIST_WHITE].count,
                  fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
-    snapshot_release(server->snapshot);
+    if (server->keeper != NULL)
+        keeper_let_go(server->keeper, server->snapshot);
+    else
+        snapshot_release(server->snapshot);
     server->snapshot = fresh;
+    server->lists_state = (struct lists_state){
+        .loaded = fresh->loaded,
+        .revision = fresh->revision,
+        .bytes = snapshot_bytes(fresh),
+        .entries = {[KIND_DOMAIN] = fresh->domains_count,
+                    [KIND_MYNETWORK] = fresh->networks_count,
+                    [KIND_POLICY] = fresh->policies_count,
+                    [KIND_WHITELIST] = fresh->lists[LIST_WHITE].count,
+                    [KIND_BLACKLIST] = fresh->lists[LIST_BLACK].count},
+    };
+}
+
+/* As 0.4.4: a file of fixtures that is there counts from the start, without being asked for. */
+static void import_fixtures(struct server *server, struct store_line *line)
+{
+    char named[4096];
+    char memory[4096];
+    struct writer w = writer_on(named, sizeof(named));
+    write_text(&w, server->settings->fixtures_path);
+    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, sizeof(memory));
+    if (path != NULL && access(path, R_OK) == 0)
+        data_import_at_start(line, path, clock_wall());
 }
 
 /* At the start, so that the first request meets them; where the store is away the keeper reads them
@@ -139,6 +180,7 @@ static void load_lists(struct server *server)
     struct storage_error error = {0, ""};
     enum storage_status status;
     store_line_start(&line, server->store);
+    import_fixtures(server, &line);
     struct snapshot *fresh = lists_load(&line, &status, &error);
     store_line_end(&line);
     if (fresh != NULL)
@@ -185,6 +227,7 @@ static void reload(struct server *server)
     struct settings_error error;
     struct settings *fresh = settings_load(server->sources, &error);
     if (fresh == NULL) {
+        watch_reloaded(server, false);
         log_error("settings not reloaded, the old ones stay: %s", error.text);
         return;
     }
@@ -193,12 +236,16 @@ static void reload(struct server *server)
         if (settings_needs_start(which) && !settings_same(server->boot, fresh, which))
             log_warning("settings: a new %s counts from the next start", settings_key(which));
     }
-    bool other_interval = fresh->purge_interval != server->settings->purge_interval;
+    bool other_purge = fresh->purge_interval != server->settings->purge_interval;
+    bool other_tally = fresh->metrics_interval != server->settings->metrics_interval;
     settings_release(server->settings);
     server->settings = fresh;
+    watch_reloaded(server, true);
     log_set_level(fresh->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    if (other_interval)
+    if (other_purge)
         start_purging(server);
+    if (other_tally)
+        start_tallying(server);
     keeper_load(server->keeper);
     log_info("settings reloaded");
 }
@@ -236,10 +283,12 @@ static void start_handles(struct server *server)
     uv_timer_init(loop, &server->sweep);
     uv_timer_init(loop, &server->tell);
     uv_timer_init(loop, &server->purge);
+    uv_timer_init(loop, &server->tally);
     server->wake.data = server;
     server->sweep.data = server;
     server->tell.data = server;
     server->purge.data = server;
+    server->tally.data = server;
     for (size_t i = 0; i < 4; i++) {
         uv_signal_init(loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -354,6 +403,9 @@ static int start(struct server *server, const struct server_hooks *hooks)
         return status;
     if (!listen_start(server))
         return EXIT_FAILED;
+    status = watch_bind(server);
+    if (status != EXIT_FINE)
+        return status;
     if (!hooks->bound(hooks->context))
         return EXIT_FAILED;
     status = open_store(server);
@@ -371,6 +423,8 @@ static int start(struct server *server, const struct server_hooks *hooks)
     }
     if (!server->snapshot->loaded)
         keeper_load(server->keeper);
+    if (!watch_start(server))
+        return EXIT_FAILED;
     start_timers(server);
     log_flush();
     lane_refresh(server->lane);
@@ -380,6 +434,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
 static void stop(struct server *server)
 {
     listen_stop(server);
+    watch_stop(server);
     if (server->lane != NULL) {
         server_tell_hits(server);
         lane_stop(server->lane);

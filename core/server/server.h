@@ -12,6 +12,7 @@
 
 #include "core/policy/instances.h"
 #include "core/policy/prepare.h"
+#include "core/server/http.h"
 #include "core/server/keeper.h"
 #include "core/server/lane.h"
 #include "core/server/touches.h"
@@ -57,8 +58,30 @@ struct counters {
     uint64_t timeouts;
     uint64_t requests;
     uint64_t outcome[4]; /* by enum outcome */
+    uint64_t lookups;    /* in the cache */
     uint64_t cached;     /* answered from the cache */
     uint64_t trouble;    /* the store said no */
+    uint64_t decided[METRICS_CHECKS][METRICS_ACTIONS];
+    struct histogram latency;
+};
+
+/* What those who watch are told of the lists. */
+struct lists_state {
+    bool loaded;
+    uint64_t revision;
+    uint64_t bytes;
+    uint64_t entries[KINDS];
+};
+
+/* What watch.c keeps. */
+struct watch {
+    struct http *http; /* NULL: metrics_listen is empty */
+    uv_timer_t stats;
+    int64_t start; /* wall ms */
+    bool reload_failed;
+    uint64_t requests; /* as of the last line of stats */
+    uint64_t cpu;      /* ms */
+    int64_t at;        /* steady ms */
 };
 
 struct server {
@@ -90,12 +113,15 @@ struct server {
     int64_t complained[COMPLAINTS]; /* steady ms: when last */
     size_t kept_count;              /* inquiries with the store */
     struct counters counters;
+    struct lists_state lists_state;
+    struct watch watch;
 
     struct listener *listeners;
     uv_async_t wake;
     uv_timer_t sweep;
     uv_timer_t tell;
     uv_timer_t purge;
+    uv_timer_t tally;
     uv_signal_t signals[4];
 
     char canonical[PREPARE_MEMORY_MAX]; /* of the request that is being decided */
@@ -122,6 +148,19 @@ void server_tell_hits(struct server *server);
 
 /* --- server.c, too --- */
 void server_complain(struct server *server, enum complaint complaint, const char *text);
+
+/* --- watch.c --- */
+/* Binds what `metrics_listen` names. Returns the exit status. */
+int watch_bind(struct server *server);
+/* Root is given up, the lane runs: starts the threads of HTTP, if any, and the timer of stats. */
+bool watch_start(struct server *server);
+/* At each sweep: tells the threads of HTTP how things are. */
+void watch_sweep(struct server *server);
+/* After a reload that went, or did not. */
+void watch_reloaded(struct server *server, bool fine);
+void watch_stop(struct server *server);
+/* Counts a verdict. */
+void watch_decided(struct server *server, const struct inquiry *inquiry);
 
 /* --- listen.c --- */
 struct listener;

@@ -131,7 +131,7 @@ void straight_decide(struct straight *s, struct inquiry *q)
         decided = pipeline_resume(q);
     }
     while (!decided) {
-        int64_t before = clock_nanoseconds();
+        uint64_t before = clock_nanoseconds();
         greylist_read(q, memory, &reading);
         q->sighting.reading = &reading;
         q->sighting.look = s->look;

@@ -17,9 +17,9 @@ struct straight {
     struct instances instances;
     struct id_maker ids;
     char host[256];
-    bool look;      /* change nothing */
-    int64_t *costs; /* NULL, or what each check of the table cost, ns; added to */
-    bool absent;    /* there is no store to look at: everybody is new */
+    bool look;       /* change nothing */
+    uint64_t *costs; /* NULL, or what each check of the table cost, ns; added to */
+    bool absent;     /* there is no store to look at: everybody is new */
     char canonical[PREPARE_MEMORY_MAX];
 };
 

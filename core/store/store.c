@@ -17,6 +17,7 @@
 #define CONNECT_TIMEOUT 5000
 #define PAUSE_FIRST 100
 #define PAUSE_MOST 5000
+#define UNWELL 10000 /* ms: how long a write that failed is held against the store */
 
 struct store {
     struct arena arena;
@@ -28,6 +29,10 @@ struct store {
     pthread_mutex_t lock; /* of `db` while it is being opened */
     struct storage_db *db;
     atomic_bool away; /* what was last logged */
+    pthread_mutex_t counting;
+    struct store_counters counters;
+    bool last_failed;     /* the last call did */
+    int64_t write_failed; /* steady ms: when the last write that failed did; 0: none has */
 };
 
 static void driver_log(void *context, enum storage_level level, const char *text)
@@ -59,6 +64,7 @@ struct store *store_make(const struct store_options *options, struct storage_err
     if (store == NULL)
         return NULL;
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->counting, NULL);
     store->arena = arena_make(256 * 1024);
     store->host = (struct storage_host){
         .abi = STORAGE_ABI,
@@ -87,7 +93,67 @@ void store_free(struct store *store)
         store->driver->close(store->db);
     arena_free(&store->arena);
     pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->counting);
     free(store);
+}
+
+static bool is_trouble(enum storage_status status)
+{
+    return status == STORAGE_BUSY || status == STORAGE_UNAVAILABLE || status == STORAGE_UNCERTAIN ||
+           status == STORAGE_SCHEMA || status == STORAGE_DENIED;
+}
+
+static void count(struct store_line *line, enum store_call call, enum storage_status status,
+                  bool wrote)
+{
+    struct store *store = line->store;
+    bool tried = line->began != 0;
+    uint64_t took = tried ? clock_nanoseconds() - line->began : 0;
+    bool writes = call == STORE_OBSERVE || call == STORE_CHANGE || call == STORE_PURGE;
+    line->began = 0;
+    pthread_mutex_lock(&store->counting);
+    store->counters.results[status]++;
+    if (tried) {
+        store->counters.calls[call]++;
+        histogram_add(&store->counters.latency, took);
+    }
+    store->last_failed = is_trouble(status);
+    if (writes && tried && is_trouble(status))
+        store->write_failed = clock_steady();
+    else if (wrote && status == STORAGE_OK)
+        store->write_failed = 0;
+    pthread_mutex_unlock(&store->counting);
+}
+
+void store_count(struct store *store, struct store_counters *counters)
+{
+    pthread_mutex_lock(&store->counting);
+    *counters = store->counters;
+    pthread_mutex_unlock(&store->counting);
+}
+
+bool store_is_well(struct store *store)
+{
+    pthread_mutex_lock(&store->counting);
+    bool held = store->write_failed != 0 && clock_steady() - store->write_failed < UNWELL;
+    bool well = !store->last_failed && !held;
+    pthread_mutex_unlock(&store->counting);
+    return well;
+}
+
+const char *store_call_word(size_t call)
+{
+    static const char *const words[STORE_CALLS] = {"observe", "change", "search",
+                                                   "tally",   "purge",  "revision"};
+    return words[call];
+}
+
+const char *store_status_word(size_t status)
+{
+    static const char *const words[STORE_STATUSES] = {
+        "ok",          "not_found", "conflict", "exists", "busy",
+        "unavailable", "uncertain", "invalid",  "schema", "denied"};
+    return words[status];
 }
 
 /* A change of state is worth one line, not one for each request. A store that can be read may still be
@@ -97,8 +163,7 @@ static enum storage_status note(struct store *store, enum storage_status status,
 {
     if (status == STORAGE_INVALID)
         log_error("store %s: a call that is our own fault: %s", store->masked, error->text);
-    bool away = status == STORAGE_BUSY || status == STORAGE_UNAVAILABLE ||
-                status == STORAGE_UNCERTAIN || status == STORAGE_SCHEMA || status == STORAGE_DENIED;
+    bool away = is_trouble(status);
     if ((!away && !wrote) || atomic_exchange(&store->away, away) == away)
         return status;
     if (away)
@@ -122,6 +187,11 @@ enum storage_status store_open(struct store *store, struct storage_error *error)
         status = store->driver->open(&store->host, &url, &store->db, error);
     }
     pthread_mutex_unlock(&store->lock);
+    if (status != STORAGE_OK) {
+        pthread_mutex_lock(&store->counting);
+        store->last_failed = true;
+        pthread_mutex_unlock(&store->counting);
+    }
     return status;
 }
 
@@ -180,6 +250,7 @@ static enum storage_status line_ready(struct store_line *line, struct storage_er
         snprintf(error->text, sizeof(error->text), "the store is away");
         return STORAGE_UNAVAILABLE;
     }
+    line->began = clock_nanoseconds();
     if (line->session != NULL)
         return STORAGE_OK;
     enum storage_status status = store_open(store, error);
@@ -191,9 +262,11 @@ static enum storage_status line_ready(struct store_line *line, struct storage_er
 }
 
 /* After a call: a session that is dead, or of which one no longer knows what it did, is dropped. */
-static enum storage_status line_done(struct store_line *line, enum storage_status status,
-                                     bool wrote, const struct storage_error *error)
+static enum storage_status line_done(struct store_line *line, enum store_call call,
+                                     enum storage_status status, bool wrote,
+                                     const struct storage_error *error)
 {
+    count(line, call, status, wrote);
     if (status == STORAGE_BUSY)
         line_rest(line);
     else if (status == STORAGE_OK && wrote)
@@ -222,7 +295,7 @@ enum storage_status store_observe(struct store_line *line, const struct storage_
         nap(pause);
         status = STORAGE_OK;
     }
-    return line_done(line, status, true, error);
+    return line_done(line, STORE_OBSERVE, status, true, error);
 }
 
 enum storage_status store_purge(struct store_line *line, int64_t now, size_t limit, size_t *removed,
@@ -232,7 +305,7 @@ enum storage_status store_purge(struct store_line *line, int64_t now, size_t lim
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->purge(line->session, now, limit, removed, error);
-    return line_done(line, status, removed[0] > 0, error);
+    return line_done(line, STORE_PURGE, status, removed[0] > 0, error);
 }
 
 enum storage_status store_revision(struct store_line *line, uint64_t *revision,
@@ -241,7 +314,7 @@ enum storage_status store_revision(struct store_line *line, uint64_t *revision,
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->revision(line->session, revision, error);
-    return line_done(line, status, false, error);
+    return line_done(line, STORE_REVISION, status, false, error);
 }
 
 enum storage_status store_change(struct store_line *line, size_t kind,
@@ -251,7 +324,7 @@ enum storage_status store_change(struct store_line *line, size_t kind,
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->change(line->session, kind, changes, count, error);
-    return line_done(line, status, status == STORAGE_OK, error);
+    return line_done(line, STORE_CHANGE, status, status == STORAGE_OK, error);
 }
 
 enum storage_status store_search(struct store_line *line, const struct storage_query *query,
@@ -260,7 +333,7 @@ enum storage_status store_search(struct store_line *line, const struct storage_q
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->search(line->session, query, each, context, error);
-    return line_done(line, status, false, error);
+    return line_done(line, STORE_SEARCH, status, false, error);
 }
 
 enum storage_status store_tally(struct store_line *line, int64_t since, int64_t abandoned_before,
@@ -269,5 +342,5 @@ enum storage_status store_tally(struct store_line *line, int64_t since, int64_t 
     enum storage_status status = line_ready(line, error);
     if (status == STORAGE_OK)
         status = line->store->driver->tally(line->session, since, abandoned_before, tally, error);
-    return line_done(line, status, false, error);
+    return line_done(line, STORE_TALLY, status, false, error);
 }

@@ -5,6 +5,7 @@
 #ifndef MONGREY_STORE_H
 #define MONGREY_STORE_H
 
+#include "core/base/histogram.h"
 #include "core/base/text.h"
 #include "include/storage.h"
 
@@ -37,6 +38,7 @@ struct store_line {
     struct storage_session *session;
     int64_t retry_at; /* steady ms: not before */
     int64_t pause;    /* ms; 0: there was no trouble since the last write */
+    uint64_t began;   /* steady ns: the call under way; 0: the driver was not called */
 };
 
 void store_line_start(struct store_line *line, struct store *store);
@@ -59,5 +61,32 @@ enum storage_status store_purge(struct store_line *line, int64_t now, size_t lim
                                 struct storage_error *error);
 enum storage_status store_revision(struct store_line *line, uint64_t *revision,
                                    struct storage_error *error);
+
+/* --- What was called, and what came of it: any thread ----------------------------------------- */
+
+enum store_call {
+    STORE_OBSERVE,
+    STORE_CHANGE,
+    STORE_SEARCH,
+    STORE_TALLY,
+    STORE_PURGE,
+    STORE_REVISION,
+    STORE_CALLS
+};
+
+#define STORE_STATUSES (STORAGE_DENIED + 1)
+
+struct store_counters {
+    uint64_t calls[STORE_CALLS];      /* of the driver */
+    uint64_t results[STORE_STATUSES]; /* UNAVAILABLE: also what was not tried since it is away */
+    struct histogram latency;
+};
+
+void store_count(struct store *store, struct store_counters *counters);
+/* Whether it does what it is told, as far as is known: the last call went, and no write of the last ten
+ * seconds failed. */
+bool store_is_well(struct store *store);
+const char *store_call_word(size_t call);     /* of an enum store_call */
+const char *store_status_word(size_t status); /* of an enum storage_status */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "core/base/hash.h"
 #include "core/policy/instances.h"
+#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/policy/prepare.h"
 
@@ -44,7 +45,7 @@ static void expect_within(struct text whole, struct text part)
 static void expect_told(struct inquiry *q)
 {
     char reply[VERDICT_TEXT_MAX + 16];
-    char line[VERDICT_LINE_MAX];
+    char line[LOGLINE_MAX];
     struct writer w = writer_on(reply, sizeof(reply));
     struct writer l = writer_on(line, sizeof(line));
     memcpy(q->verdict.id, "0123456789abcdef", ID_SIZE + 1);
@@ -53,7 +54,7 @@ static void expect_told(struct inquiry *q)
     HOLDS(!w.full && r.size > 10 && memcmp(r.data, "action=", 7) == 0);
     HOLDS(r.data[r.size - 1] == '\n' && r.data[r.size - 2] == '\n');
     HOLDS(fuzz_is_printable((struct text){r.data, r.size - 2}));
-    verdict_write_log(&l, &q->verdict, &q->request);
+    logline_write(&l, FORMAT_TEXT, &q->verdict, &q->request);
     struct text told = writer_text(&l);
     HOLDS(!l.full && fuzz_is_printable(told));
     HOLDS(told.size > 21);
@@ -61,6 +62,11 @@ static void expect_told(struct inquiry *q)
     /* One action, one reason, one id: nothing that came in looks like another. */
     const char *first = memmem(told.data, told.size, ", id=", 5);
     HOLDS(first == told.data + told.size - 21);
+    for (enum log_format other = FORMAT_JSON; other <= FORMAT_MONGREY; other++) {
+        l = writer_on(line, sizeof(line));
+        logline_write(&l, other, &q->verdict, &q->request);
+        HOLDS(!l.full && fuzz_is_printable(writer_text(&l)));
+    }
 }
 
 static void decide_one(struct text bytes)

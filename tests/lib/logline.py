@@ -1,5 +1,6 @@
 r"""Reads the daemon's log as a site's script would: lines end at LF, fields at comma and blank, \xHH is a byte."""
 
+import json
 import re
 
 FIELD = re.compile(rb"([a-z_]+)=(.*)\Z", re.DOTALL)
@@ -30,3 +31,14 @@ def fields(line):
 
 def decisions(log):
     return [fields(line) for line in log.split(b"\n") if BODY.search(line) and b", reason=" in line]
+
+
+def objects(log):
+    """The decisions of a log in JSON: each line that begins with a brace is one object, and no name comes twice in it."""
+    return [json.loads(line, object_pairs_hook=members) for line in log.split(b"\n") if line.startswith(b"{")]
+
+
+def members(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError(f"a name twice in {pairs!r}")
+    return dict(pairs)

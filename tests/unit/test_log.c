@@ -103,6 +103,20 @@ static void a_prefix_names_time_and_process(void **state)
     assert_string_equal(text + end, wanted);
 }
 
+static void a_bare_line_has_nothing_before_it(void **state)
+{
+    (void)state;
+    log_bare(LOG_LEVEL_INFO, TEXT("{\"a\":1}"));
+    log_info("b");
+    log_flush();
+    const char *text = written();
+    assert_memory_equal(text, "{\"a\":1}\n", 8);
+    assert_string_equal(behind_prefix(text), "b\n");
+    log_bare(LOG_LEVEL_DEBUG, TEXT("hidden"));
+    log_flush();
+    assert_string_equal(written(), "");
+}
+
 static void levels_below_the_lowest_are_not_written(void **state)
 {
     (void)state;
@@ -218,6 +232,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_line_waits_for_the_flush_and_a_warning_does_not,
                                         catch_stderr, give_stderr_back),
         cmocka_unit_test_setup_teardown(a_prefix_names_time_and_process, catch_stderr,
+                                        give_stderr_back),
+        cmocka_unit_test_setup_teardown(a_bare_line_has_nothing_before_it, catch_stderr,
                                         give_stderr_back),
         cmocka_unit_test_setup_teardown(levels_below_the_lowest_are_not_written, catch_stderr,
                                         give_stderr_back),

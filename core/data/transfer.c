@@ -1,0 +1,187 @@
+/* transfer.c: see transfer.h. */
+#include "core/data/transfer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/data/batch.h"
+#include "core/data/fixtures.h"
+
+#define PAGE 500
+#define IMPORT_ARENA_MAX ((size_t)64 * 1024 * 1024)
+
+struct import {
+    struct batch batch;
+    struct arena arena;
+    const char *name;
+    struct transfer_tally *tally;
+    transfer_say *say;
+    void *context;
+};
+
+static void count_error(struct import *im, unsigned line, const char *what)
+{
+    char text[900];
+    snprintf(text, sizeof(text), "%s:%u: %s", im->name, line, what);
+    im->tally->entries++;
+    im->tally->error++;
+    im->say(im->context, text);
+}
+
+/* Nothing of the reader's lies in the arena any more: all of it goes once what waits is written. */
+static bool sweep(struct import *im, size_t most)
+{
+    if (im->arena.used <= most)
+        return true;
+    bool there = batch_write(&im->batch);
+    arena_free(&im->arena);
+    return there;
+}
+
+static void refused(void *context, unsigned line, const char *what)
+{
+    count_error(context, line, what);
+    (void)sweep(context, IMPORT_ARENA_MAX / 4);
+}
+
+/* The tag is the line. */
+static void told(void *context, size_t tag, enum storage_status status, const char *why)
+{
+    struct import *im = context;
+    if (status == STORAGE_OK) {
+        im->tally->success++;
+    } else if (status == STORAGE_EXISTS) {
+        im->tally->warn++;
+    } else {
+        im->tally->entries--;
+        count_error(im, (unsigned)tag, why);
+    }
+}
+
+static bool take_record(void *context, enum kind kind, unsigned line,
+                        const struct storage_value *values)
+{
+    struct import *im = context;
+    size_t size = record_fields(kind) * sizeof(*values);
+    struct storage_value *kept = arena_take(&im->arena, size);
+    if (kept == NULL) {
+        count_error(im, line, "out of memory");
+        return true;
+    }
+    memcpy(kept, values, size);
+    im->tally->entries++;
+    batch_add(&im->batch, kind, NULL, 0, kept, line);
+    return sweep(im, im->batch.count == BATCH_MAX ? 0 : IMPORT_ARENA_MAX / 4) && !im->batch.lost;
+}
+
+bool transfer_import(struct store_line *line, struct text file, const char *name, int64_t now,
+                     struct transfer_tally *tally, transfer_say *say, void *context)
+{
+    struct import *im = calloc(1, sizeof(*im));
+    *tally = (struct transfer_tally){0};
+    if (im == NULL) {
+        say(context, "out of memory");
+        return false;
+    }
+    im->arena = arena_make(IMPORT_ARENA_MAX);
+    im->name = name;
+    im->tally = tally;
+    im->say = say;
+    im->context = context;
+    batch_start(&im->batch, line, told, im);
+    struct fixtures_sink sink = {
+        .record = take_record, .refused = refused, .context = im, .arena = &im->arena};
+    bool fine = fixtures_read(file, now, &sink);
+    fine = batch_write(&im->batch) && fine && tally->error == 0;
+    arena_free(&im->arena);
+    free(im);
+    return fine;
+}
+
+/* --- Export ------------------------------------------------------------------------------------- */
+
+struct export
+{
+    FILE *out;
+    char *memory;
+    enum kind kind;
+    size_t records;
+    size_t page; /* records of this page */
+    bool fine;
+    char id[STORAGE_ID_MAX + 1];
+    char key[STORAGE_INDEXED_MAX];
+    size_t key_size;
+};
+
+static void put(struct export *ex, const struct writer *w)
+{
+    struct text t = writer_text(w);
+    ex->fine = ex->fine && !w->full && fwrite(t.data, 1, t.size, ex->out) == t.size;
+}
+
+static bool put_record(void *context, const struct storage_record *record)
+{
+    struct export *ex = context;
+    struct writer w = writer_on(ex->memory, FIXTURES_RECORD_MAX);
+    struct text key = record_key(record->values);
+    if (ex->records == 0 && ex->page == 0)
+        fixtures_write_kind(&w, ex->kind);
+    fixtures_write_record(&w, ex->kind, record->values);
+    put(ex, &w);
+    snprintf(ex->id, sizeof(ex->id), "%s", record->id);
+    ex->key_size = key.size < sizeof(ex->key) ? key.size : sizeof(ex->key);
+    if (ex->key_size > 0)
+        memcpy(ex->key, key.data, ex->key_size);
+    ex->page++;
+    return ex->fine;
+}
+
+static enum storage_status put_kind(struct store_line *line, struct export *ex,
+                                    struct storage_error *error)
+{
+    enum storage_status status;
+    ex->records = 0;
+    do {
+        struct storage_query query = {.kind = ex->kind, .order = 0, .limit = PAGE};
+        if (ex->records > 0) {
+            query.after_id = ex->id;
+            query.after_value =
+                (struct storage_value){.type = STORAGE_TEXT, .text = {ex->key, ex->key_size}};
+        }
+        ex->page = 0;
+        status = store_search(line, &query, put_record, ex, error);
+        ex->records += ex->page;
+    } while (status == STORAGE_OK && ex->fine && ex->page == PAGE);
+    return status;
+}
+
+bool transfer_export(struct store_line *line, FILE *out, size_t *records,
+                     struct storage_error *error)
+{
+    struct export *ex = calloc(1, sizeof(*ex));
+    char *memory = malloc(FIXTURES_RECORD_MAX);
+    enum storage_status status = STORAGE_OK;
+    bool fine = ex != NULL && memory != NULL;
+    snprintf(error->text, sizeof(error->text), "out of memory");
+    *records = 0;
+    errno = 0;
+    if (fine) {
+        struct writer w = writer_on(memory, FIXTURES_RECORD_MAX);
+        *ex = (struct export){.out = out, .memory = memory, .fine = true};
+        fixtures_write_head(&w);
+        put(ex, &w);
+    }
+    for (size_t i = 0; fine && i < FIXTURES_KINDS; i++) {
+        ex->kind = fixtures_kinds[i];
+        status = put_kind(line, ex, error);
+        *records += ex->records;
+        fine = status == STORAGE_OK && ex->fine;
+    }
+    if (!fine && status == STORAGE_OK && ex != NULL && memory != NULL)
+        snprintf(error->text, sizeof(error->text), "cannot write: %s",
+                 errno != 0 ? strerror(errno) : "a record is too long");
+    free(memory);
+    free(ex);
+    return fine;
+}
