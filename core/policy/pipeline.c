@@ -37,9 +37,8 @@ static bool go_on(struct inquiry *q)
  * same key has to do. */
 static struct storage_row guess_row(const struct inquiry *q, const struct inquiry *trial)
 {
-    bool same =
-        q->sighting.op != 0 && q->status == STORAGE_OK &&
-        memcmp(trial->sighting.key.bytes, q->sighting.key.bytes, STORAGE_KEY_SIZE) == 0;
+    bool same = q->sighting.op != 0 && q->status == STORAGE_OK &&
+                memcmp(trial->sighting.key.bytes, q->sighting.key.bytes, STORAGE_KEY_SIZE) == 0;
     struct storage_row row = {.first_seen = q->request.now, .tries = 1};
     if (same)
         row = q->row;

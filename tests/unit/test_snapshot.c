@@ -124,9 +124,12 @@ static void lists_are_apart(void **state)
 static void the_first_field_then_the_most_specific_decides(void **state)
 {
     static const char *const rows[][3] = {
-        {"7", "sender", "x.test"},         {"6", "sender", "ann@x.test"},
-        {"5", "recipient", ".t.test"},     {"4", "recipient", "bob@"},
-        {"3", "country", "FR"},            {"2", "client_address", "192.0.2.0/24"},
+        {"7", "sender", "x.test"},
+        {"6", "sender", "ann@x.test"},
+        {"5", "recipient", ".t.test"},
+        {"4", "recipient", "bob@"},
+        {"3", "country", "FR"},
+        {"2", "client_address", "192.0.2.0/24"},
         {"1", "client_address", "192.0.2.1"},
     };
     static const char *const asked[][2] = {

@@ -54,7 +54,8 @@ static void every_value_has_a_name_of_its_own(void **state)
         snprintf(pattern, sizeof(pattern), "x %%(%s)s", template_names[i]);
         assert_null(template_fault(text_of(pattern)));
         for (int k = 0; k < TEMPLATE_VALUES; k++)
-            assert_int_equal(template_names_value(text_of(pattern), (enum template_value)k), i == k);
+            assert_int_equal(template_names_value(text_of(pattern), (enum template_value)k),
+                             i == k);
     }
     assert_false(template_names_value(TEXT("%%(sender)s"), TEMPLATE_SENDER));
     assert_true(template_names_value(TEXT("%%%(sender)s"), TEMPLATE_SENDER));
