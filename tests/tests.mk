@@ -65,6 +65,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_DICT_request = -dict=$(BUILD)/fuzz/attributes.dict
 FUZZ_DICT_spelled = -dict=$(BUILD)/fuzz/attributes.dict
 FUZZ_DICT_settings = -dict=$(BUILD)/fuzz/settings.dict
+FUZZ_DICT_fixtures = -dict=$(BUILD)/fuzz/settings.dict
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)

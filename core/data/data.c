@@ -19,6 +19,7 @@ struct import {
     struct update *update;
     int64_t now;
     size_t refused;
+    size_t taken;
 };
 
 const char *data_find_fixtures(const char *named, const char *home, char *memory, size_t size)
@@ -61,6 +62,7 @@ static bool take_record(void *context, enum kind kind, unsigned line,
     if (record_find_field(kind, TEXT("source"), &field))
         own[field] =
             (struct storage_value){.type = STORAGE_TEXT, .text = {source.data, source.size}};
+    im->taken++;
     return update_take(im->update, kind, line, own);
 }
 
@@ -80,6 +82,7 @@ static void take_entry(void *context, const struct listfile_entry *entry)
         refuse(im, entry->line, fault.text);
     else if (!update_take(im->update, KIND_WHITELIST, entry->line, values))
         im->refused++;
+    im->taken++;
 }
 
 static void say_of_line(void *context, unsigned line, const char *what, bool refused)
@@ -107,13 +110,13 @@ static bool read_fixtures(struct import *im, struct text file)
 
 static void report(const struct import *im, const struct update_tally *t)
 {
+    if (t->held > 0)
+        log_warning("%s: %zu that the file has no more are kept until it can be read whole",
+                    im->path, t->held);
     log_info("%s: %zu added, %zu removed, %zu updated, %zu kept because edited here, %zu stay "
              "deleted, %zu were here before, %zu refused",
              im->path, t->added, t->removed, t->updated, t->kept, t->deleted, t->present,
              im->refused + t->failed);
-    if (t->held > 0)
-        log_warning("%s: %zu that the file has no more are kept until it can be read whole",
-                    im->path, t->held);
 }
 
 enum form { FORM_FIXTURES, FORM_CLIENTS, FORM_RECIPIENTS };
@@ -126,7 +129,10 @@ static bool merge(struct import *im, struct store_line *line, struct text file, 
         return false;
     bool whole = form == FORM_FIXTURES ? read_fixtures(im, file)
                                        : read_list(im, file, form == FORM_RECIPIENTS);
-    bool fine = update_run(im->update, whole, &tally);
+    /* A file that lost its content must not take the lists with it. */
+    if (whole && im->taken == 0)
+        log_warning("%s: there is no record in it, so nothing is removed", im->path);
+    bool fine = update_run(im->update, whole && im->taken > 0, &tally);
     report(im, &tally);
     update_free(im->update);
     return fine && whole;

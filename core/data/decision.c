@@ -143,13 +143,15 @@ static bool note_id(void *context, const struct storage_record *r)
 enum storage_status decision_count(struct store_line *line, size_t *count,
                                    struct storage_error *error)
 {
-    struct page page = {.room = 0};
+    struct page page = {.last = "", .room = 0};
     enum storage_status status;
     *count = 0;
     do {
+        char from[sizeof(page.last)]; /* lent to the driver while the records move the other */
+        memcpy(from, page.last, sizeof(from));
         struct storage_query query = {.kind = KIND_DECISION,
                                       .order = STORAGE_BY_ID,
-                                      .after_id = *count > 0 ? page.last : NULL,
+                                      .after_id = *count > 0 ? from : NULL,
                                       .limit = 1000};
         page.count = 0;
         status = store_search(line, &query, note_id, &page, error);

@@ -47,7 +47,7 @@ struct guess {
 
 static struct guess guess_start(struct text written)
 {
-    struct guess g = {.nearest = NULL, .distance = (unsigned)(written.size / 2 + 2)};
+    struct guess g = {.nearest = NULL, .distance = (unsigned)(written.size / 3 + 2)};
     struct writer w = writer_on(g.shown, sizeof(g.shown));
     write_escaped(&w, written, "", 80);
     writer_end(&w);
@@ -77,6 +77,11 @@ static bool is_null(const struct yaml_node *node)
     return node->type == YAML_SCALAR && !node->quoted &&
            (node->scalar.size == 0 || text_equal(node->scalar, TEXT("~")) ||
             text_equal_fold(node->scalar, TEXT("null")));
+}
+
+static bool is_made_of_others(enum kind kind, size_t field)
+{
+    return (kind == KIND_WHITELIST || kind == KIND_BLACKLIST) && field == ENTRY_slug;
 }
 
 /* A YAML list as people would write it in one line. */
@@ -111,8 +116,10 @@ static bool read_field(struct reading *r, enum kind kind, const struct yaml_node
     size_t field;
     if (!record_find_field(kind, node->key, &field)) {
         struct guess g = guess_start(node->key);
-        for (size_t i = 0; i < record_fields(kind); i++)
-            guess_try(&g, node->key, record_field_name(kind, i));
+        for (size_t i = 0; i < record_fields(kind); i++) {
+            if (!is_made_of_others(kind, i))
+                guess_try(&g, node->key, record_field_name(kind, i));
+        }
         refuse_unknown(r, node->key_line, "field", &g);
         return false;
     }
@@ -306,7 +313,7 @@ static bool is_needless(enum kind kind, size_t field, const struct storage_value
     bool is_list = kind == KIND_WHITELIST || kind == KIND_BLACKLIST;
     bool is_enforce =
         (is_list && field == ENTRY_enforce) || (kind == KIND_POLICY && field == POLICY_enforce);
-    return value->type == STORAGE_NULL || (is_list && field == ENTRY_slug) ||
+    return value->type == STORAGE_NULL || is_made_of_others(kind, field) ||
            (is_enforce && value->integer != 0);
 }
 

@@ -137,7 +137,9 @@ static void load_domain(struct loading *l, const struct storage_record *r)
 {
     struct value v;
     char why[VALUE_WHY_MAX];
-    if (!value_parse(FIELD_SENDER, value_of(r, DOMAIN_name), &l->scratch, &v, why, sizeof(why)))
+    /* As a name: of an address, one without a dot would be none. */
+    if (!value_parse(FIELD_CLIENT_NAME, value_of(r, DOMAIN_name), &l->scratch, &v, why,
+                     sizeof(why)))
         complain(l, r, "name", why);
     else if (v.kind != VALUE_DOMAIN)
         complain(l, r, "name", "is no domain");
@@ -186,10 +188,12 @@ static enum storage_status load_kind(struct store_line *line, struct snapshot *s
     struct loading l = {.snapshot = s, .kind = kind, .fits = true};
     enum storage_status status = STORAGE_OK;
     do {
+        char from[sizeof(l.last)]; /* lent to the driver while the records move the other */
+        memcpy(from, l.last, sizeof(from));
         struct storage_query query = {
             .kind = kind,
             .order = STORAGE_BY_ID,
-            .after_id = l.last[0] != '\0' ? l.last : NULL,
+            .after_id = from[0] != '\0' ? from : NULL,
             .limit = PAGE,
         };
         l.count = 0;

@@ -7,6 +7,7 @@
 
 #include "core/data/batch.h"
 #include "core/data/fixtures.h"
+#include "core/data/keys.h"
 
 #define PAGE 500
 #define IMPORT_ARENA_MAX ((size_t)64 * 1024 * 1024)
@@ -14,6 +15,9 @@
 struct import {
     struct batch batch;
     struct arena arena;
+    struct keys *there; /* of the kind at hand; NULL until one of them was there already */
+    enum kind kind;
+    bool met; /* one was */
     const char *name;
     struct transfer_tally *tally;
     transfer_say *say;
@@ -53,10 +57,30 @@ static void told(void *context, size_t tag, enum storage_status status, const ch
         im->tally->success++;
     } else if (status == STORAGE_EXISTS) {
         im->tally->warn++;
+        im->met = true;
     } else {
         im->tally->entries--;
         count_error(im, (unsigned)tag, why);
     }
+}
+
+/* Where one record is there, many may be: from then on they are known beforehand. */
+static bool is_there(struct import *im, enum kind kind, struct text key)
+{
+    if (im->kind != kind) {
+        keys_free(im->there);
+        im->there = NULL;
+        im->met = false;
+        im->kind = kind;
+    }
+    if (im->met && im->there == NULL)
+        im->there = keys_load(im->batch.line, kind);
+    im->met = false;
+    if (im->there == NULL || !keys_have(im->there, key))
+        return false;
+    im->tally->entries++;
+    im->tally->warn++;
+    return true;
 }
 
 static bool take_record(void *context, enum kind kind, unsigned line,
@@ -64,6 +88,8 @@ static bool take_record(void *context, enum kind kind, unsigned line,
 {
     struct import *im = context;
     size_t size = record_fields(kind) * sizeof(*values);
+    if (is_there(im, kind, record_key(values)))
+        return sweep(im, IMPORT_ARENA_MAX / 4);
     struct storage_value *kept = arena_take(&im->arena, size);
     if (kept == NULL) {
         count_error(im, line, "out of memory");
@@ -94,6 +120,7 @@ bool transfer_import(struct store_line *line, struct text file, const char *name
         .record = take_record, .refused = refused, .context = im, .arena = &im->arena};
     bool fine = fixtures_read(file, now, &sink);
     fine = batch_write(&im->batch) && fine && tally->error == 0;
+    keys_free(im->there);
     arena_free(&im->arena);
     free(im);
     return fine;
@@ -101,20 +128,24 @@ bool transfer_import(struct store_line *line, struct text file, const char *name
 
 /* --- Export ------------------------------------------------------------------------------------- */
 
-struct export
-{
+/* Where a page ended. */
+struct mark {
+    char id[STORAGE_ID_MAX + 1];
+    char key[STORAGE_INDEXED_MAX];
+    size_t key_size;
+};
+
+struct outgoing {
     FILE *out;
     char *memory;
     enum kind kind;
     size_t records;
     size_t page; /* records of this page */
     bool fine;
-    char id[STORAGE_ID_MAX + 1];
-    char key[STORAGE_INDEXED_MAX];
-    size_t key_size;
+    struct mark last;
 };
 
-static void put(struct export *ex, const struct writer *w)
+static void put(struct outgoing *ex, const struct writer *w)
 {
     struct text t = writer_text(w);
     ex->fine = ex->fine && !w->full && fwrite(t.data, 1, t.size, ex->out) == t.size;
@@ -122,32 +153,34 @@ static void put(struct export *ex, const struct writer *w)
 
 static bool put_record(void *context, const struct storage_record *record)
 {
-    struct export *ex = context;
+    struct outgoing *ex = context;
     struct writer w = writer_on(ex->memory, FIXTURES_RECORD_MAX);
     struct text key = record_key(record->values);
     if (ex->records == 0 && ex->page == 0)
         fixtures_write_kind(&w, ex->kind);
     fixtures_write_record(&w, ex->kind, record->values);
     put(ex, &w);
-    snprintf(ex->id, sizeof(ex->id), "%s", record->id);
-    ex->key_size = key.size < sizeof(ex->key) ? key.size : sizeof(ex->key);
-    if (ex->key_size > 0)
-        memcpy(ex->key, key.data, ex->key_size);
+    struct mark *last = &ex->last;
+    snprintf(last->id, sizeof(last->id), "%s", record->id);
+    last->key_size = key.size < sizeof(last->key) ? key.size : sizeof(last->key);
+    if (last->key_size > 0)
+        memcpy(last->key, key.data, last->key_size);
     ex->page++;
     return ex->fine;
 }
 
-static enum storage_status put_kind(struct store_line *line, struct export *ex,
+static enum storage_status put_kind(struct store_line *line, struct outgoing *ex,
                                     struct storage_error *error)
 {
     enum storage_status status;
     ex->records = 0;
     do {
         struct storage_query query = {.kind = ex->kind, .order = 0, .limit = PAGE};
+        struct mark from = ex->last; /* lent to the driver while the records move the other */
         if (ex->records > 0) {
-            query.after_id = ex->id;
+            query.after_id = from.id;
             query.after_value =
-                (struct storage_value){.type = STORAGE_TEXT, .text = {ex->key, ex->key_size}};
+                (struct storage_value){.type = STORAGE_TEXT, .text = {from.key, from.key_size}};
         }
         ex->page = 0;
         status = store_search(line, &query, put_record, ex, error);
@@ -159,7 +192,7 @@ static enum storage_status put_kind(struct store_line *line, struct export *ex,
 bool transfer_export(struct store_line *line, FILE *out, size_t *records,
                      struct storage_error *error)
 {
-    struct export *ex = calloc(1, sizeof(*ex));
+    struct outgoing *ex = calloc(1, sizeof(*ex));
     char *memory = malloc(FIXTURES_RECORD_MAX);
     enum storage_status status = STORAGE_OK;
     bool fine = ex != NULL && memory != NULL;
@@ -168,7 +201,7 @@ bool transfer_export(struct store_line *line, FILE *out, size_t *records,
     errno = 0;
     if (fine) {
         struct writer w = writer_on(memory, FIXTURES_RECORD_MAX);
-        *ex = (struct export){.out = out, .memory = memory, .fine = true};
+        *ex = (struct outgoing){.out = out, .memory = memory, .fine = true};
         fixtures_write_head(&w);
         put(ex, &w);
     }

@@ -308,7 +308,7 @@ static enum next answer(struct client *c, struct text bytes)
 {
     struct inquiry q;
     const char *why;
-    int64_t deadline = clock_steady() + c->server->settings->request_timeout;
+    int64_t deadline = (int64_t)(c->began / 1000000) + c->server->settings->request_timeout;
     if (c->surplus) {
         verdict_set(&q.verdict, OUTCOME_ERROR, "surplus", c->server->settings->error_action);
         verdict_write_reply(&c->server->out, &q.verdict);

@@ -19,7 +19,7 @@ static void tell(int fd)
 {
     char host[64];
     char port[8];
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
         getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),

@@ -45,16 +45,20 @@ static void read_line(struct line *line, const char *const *words)
 static void every_option_is_read(void **state)
 {
     static const char *const words[] = {
-        "m",         "--settings", "s.yml",   "--set",     "port=1",   "--set=debug=0",
-        "--pid",     "p",          "--user",  "u",         "start",    "--daemon",
-        "--console", "--syslog",   "--quiet", "--request", "sender=a", "--request-file",
-        "-",         "--record",   "-D",      NULL};
+        "m",         "--settings", "s.yml",   "--set",      "port=1",   "--set=debug=0",
+        "--pid",     "p",          "--user",  "u",          "start",    "--daemon",
+        "--console", "--syslog",   "--quiet", "--request",  "sender=a", "--request-file",
+        "-",         "--record",   "-D",      "--fixtures", "f.yml",    "--recipients",
+        NULL};
     struct line line;
     (void)state;
     read_line(&line, words);
     assert_true(line.fine);
     assert_false(line.done);
     const struct options *o = &line.options;
+    assert_string_equal(o->fixtures, "f.yml");
+    assert_true(o->recipients);
+    assert_null(o->arguments[0]);
     assert_string_equal(o->command, "start");
     assert_string_equal(o->settings, "s.yml");
     assert_string_equal(o->pid, "p");
