@@ -125,8 +125,8 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
 /* For `explain`: what did not pass, and first passes. */
 static void record(struct server *server, const struct inquiry *q)
 {
-    bool remarkable =
-        q->verdict.outcome != OUTCOME_PASS || q->verdict.delay >= 0 || q->would[0] != '\0';
+    bool differs = q->would[0] != '\0' && q->would_outcome != q->verdict.outcome;
+    bool remarkable = q->verdict.outcome != OUTCOME_PASS || q->verdict.delay >= 0 || differs;
     if (!remarkable || q->settings->decisions_max == 0 || !keeper_wants(server->keeper))
         return;
     struct decision *decision = decision_make(q);
