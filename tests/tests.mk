@@ -102,11 +102,13 @@ lint: deps-check
 	scripts/man-settings.py --check
 	scripts/manual.py --check
 	scripts/metrics-doc.py --check
+	scripts/findings-doc.py --check
 	scripts/sizes.sh
 
 man:
 	scripts/man-settings.py
 	scripts/manual.py
+	scripts/findings-doc.py
 	scripts/metrics-doc.py
 
 .PHONY: tests check sanitize lint man
