@@ -106,10 +106,12 @@ static enum storage_status load_kind(struct store_line *line, struct snapshot *s
     struct loading l = {.snapshot = s, .kind = kind, .fits = true};
     enum storage_status status = STORAGE_OK;
     do {
+        char from[sizeof(l.last)]; /* lent to the driver while the records move the other */
+        memcpy(from, l.last, sizeof(from));
         struct storage_query query = {
             .kind = kind,
             .order = STORAGE_BY_ID,
-            .after_id = l.last[0] != '\0' ? l.last : NULL,
+            .after_id = from[0] != '\0' ? from : NULL,
             .limit = PAGE,
         };
         l.count = 0;

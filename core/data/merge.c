@@ -1,6 +1,7 @@
 /* merge.c: see merge.h. */
 #include "core/data/merge.h"
 
+#include <assert.h>
 #include <string.h>
 
 int merge_compare(const struct merge_item *a, const struct merge_item *b)
@@ -21,6 +22,7 @@ static bool is_same(const struct merge_item *a, const struct merge_item *b)
  * it came to the base. */
 static void decide_new(struct merge_line *l)
 {
+    assert(l->theirs != NULL);
     l->after = MERGE_BASE_THEIRS;
     if (l->ours == NULL)
         l->step = MERGE_ADD;
@@ -61,28 +63,35 @@ static void decide(struct merge_line *l)
         decide_both(l);
 }
 
+/* Goes on from *from; keys come in rising order. */
+static const struct merge_item *find(struct merge_side side, size_t *from,
+                                     const struct merge_item *key)
+{
+    while (*from < side.count) {
+        int order = merge_compare(&side.items[*from], key);
+        if (order >= 0)
+            return order == 0 ? &side.items[*from] : NULL;
+        ++*from;
+    }
+    return NULL;
+}
+
 size_t merge_plan(struct merge_side base, struct merge_side theirs, struct merge_side ours,
                   struct merge_line *plan)
 {
     size_t b = 0, t = 0, o = 0, count = 0;
     while (b < base.count || t < theirs.count) {
-        const struct merge_item *in_base = b < base.count ? &base.items[b] : NULL;
-        const struct merge_item *in_theirs = t < theirs.count ? &theirs.items[t] : NULL;
-        int order = in_base == NULL     ? 1
-                    : in_theirs == NULL ? -1
-                                        : merge_compare(in_base, in_theirs);
         struct merge_line *l = &plan[count++];
-        *l = (struct merge_line){.base = order <= 0 ? in_base : NULL,
-                                 .theirs = order >= 0 ? in_theirs : NULL};
-        const struct merge_item *key = order <= 0 ? in_base : in_theirs;
-        int ahead = 1;
-        while (o < ours.count && (ahead = merge_compare(&ours.items[o], key)) < 0)
-            o++;
-        if (o < ours.count && ahead == 0)
-            l->ours = &ours.items[o];
+        *l = (struct merge_line){.step = MERGE_SAME};
+        int order = t == theirs.count ? -1 : 1;
+        if (b < base.count && t < theirs.count)
+            order = merge_compare(&base.items[b], &theirs.items[t]);
+        if (order >= 0)
+            l->theirs = &theirs.items[t++];
+        if (order <= 0)
+            l->base = &base.items[b++];
+        l->ours = find(ours, &o, l->base != NULL ? l->base : l->theirs);
         decide(l);
-        b += order <= 0;
-        t += order >= 0;
     }
     return count;
 }

@@ -2,6 +2,7 @@
 #include "core/data/recorded.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct text recorded_text(const struct storage_record *r, size_t field)
 {
@@ -109,8 +110,11 @@ bool recorded_domain(const struct storage_record *r, struct arena *arena, struct
 {
     struct value v;
     fault->field = "name";
-    if (!value_parse(FIELD_SENDER, recorded_text(r, DOMAIN_name), arena, &v, fault->why,
-                     sizeof(fault->why)))
+    struct text written = recorded_text(r, DOMAIN_name);
+    if (written.size > 0 && memchr(written.data, '@', written.size) != NULL)
+        return refuse(fault, "name", "is no domain");
+    /* As a name: of an address, one without a dot would be none. */
+    if (!value_parse(FIELD_CLIENT_NAME, written, arena, &v, fault->why, sizeof(fault->why)))
         return false;
     if (v.kind != VALUE_DOMAIN)
         return refuse(fault, "name", "is no domain");

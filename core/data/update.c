@@ -1,6 +1,7 @@
 /* update.c: see update.h. */
 #include "core/data/update.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,18 +258,18 @@ static bool take_base(void *context, const struct storage_record *record)
 }
 
 /* All records of a kind, page after page. */
-static bool load(struct update *u, struct storage_query *query, storage_each *each)
+static bool load(struct update *u, struct storage_query query, storage_each *each)
 {
     struct storage_error error = {0, ""};
     char from[STORAGE_ID_MAX + 1]; /* lent to the driver while the records move the other */
     enum storage_status status;
-    query->order = STORAGE_BY_ID;
-    query->limit = PAGE;
+    query.order = STORAGE_BY_ID;
+    query.limit = PAGE;
     do {
         u->page = 0;
-        status = store_search(u->line, query, each, u, &error);
+        status = store_search(u->line, &query, each, u, &error);
         memcpy(from, u->last_id, sizeof(from));
-        query->after_id = from;
+        query.after_id = from;
     } while (status == STORAGE_OK && u->memory && u->page == PAGE);
     if (status != STORAGE_OK)
         u->say(u->context, 0, error.text);
@@ -284,7 +285,7 @@ static bool load_base(struct update *u)
     };
     struct storage_query query = {
         .kind = KIND_IMPORTED, .conditions = &condition, .conditions_count = 1};
-    return load(u, &query, take_base);
+    return load(u, query, take_base);
 }
 
 static bool load_ours(struct update *u)
@@ -292,7 +293,7 @@ static bool load_ours(struct update *u)
     for (size_t i = 0; i < FIXTURES_KINDS; i++) {
         u->loading = fixtures_kinds[i];
         struct storage_query query = {.kind = u->loading};
-        if (u->kinds[u->loading] && !load(u, &query, take_ours))
+        if (u->kinds[u->loading] && !load(u, query, take_ours))
             return false;
     }
     return true;
@@ -340,6 +341,7 @@ static bool make_plan(struct update *u)
 static enum kind kind_of(const struct merge_line *l)
 {
     const struct merge_item *item = l->theirs != NULL ? l->theirs : l->base;
+    assert(item != NULL);
     return (enum kind)(item->key.data[0] - 'A');
 }
 
@@ -376,20 +378,28 @@ static const struct storage_value *updated_values(struct update *u, const struct
     return in->values;
 }
 
+/* Of a record that is here: another content, or (NULL) none. */
+static void do_change(struct update *u, size_t i, const struct storage_value *values)
+{
+    const struct merge_line *l = &u->plan[i];
+    assert(l->ours != NULL);
+    const struct known *ours = &u->ours_known[l->ours->at];
+    batch_add(&u->batch, kind_of(l), ours->id, ours->version, values, i);
+}
+
 static void do_step(struct update *u, size_t i, bool whole)
 {
     const struct merge_line *l = &u->plan[i];
-    const struct known *ours = l->ours != NULL ? &u->ours_known[l->ours->at] : NULL;
     switch (l->step) {
     case MERGE_ADD:
         batch_add(&u->batch, kind_of(l), NULL, 0, u->incoming[l->theirs->at].values, i);
         return;
     case MERGE_UPDATE:
-        batch_add(&u->batch, kind_of(l), ours->id, ours->version, updated_values(u, l), i);
+        do_change(u, i, updated_values(u, l));
         return;
     case MERGE_REMOVE:
         if (whole)
-            batch_add(&u->batch, kind_of(l), ours->id, ours->version, NULL, i);
+            do_change(u, i, NULL);
         u->tally->held += !whole;
         return;
     case MERGE_KEPT:

@@ -100,10 +100,18 @@ static const char *off_reason(const struct inquiry *q)
     if (!r->greylist_default && !q->opted_in)
         return "not-opted-in";
     /* A client's key needs no recipient, so that it can be asked before there is one. */
-    bool alone = r->greylist_key == KEY_VLOW && q->request.state < STATE_RCPT;
+    bool alone = r->greylist_key == KEY_VLOW && q->request.state != STATE_RCPT;
     if (q->request.recipient.whole.size == 0 && !alone)
         return "no-recipient";
     return NULL;
+}
+
+/* Settings whose window ends before their delay are refused; policies are laid over each other as
+ * they come, and whoever met such two could never pass: his window begins when his delay is over. */
+static int64_t window_of(const struct rules *r)
+{
+    bool open = r->greylist_window > r->greylist_remaining;
+    return r->greylist_window + (open ? 0 : r->greylist_remaining);
 }
 
 static enum check_answer ask(struct inquiry *q)
@@ -119,7 +127,7 @@ static enum check_answer ask(struct inquiry *q)
         .count = 1,
         .now = q->request.now,
         .delay = r->greylist_remaining,
-        .window = r->greylist_window,
+        .window = window_of(r),
         .keep = r->greylist_expire,
     };
     greylist_key(&q->request, r, &q->sighting.key);

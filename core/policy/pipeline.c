@@ -33,28 +33,38 @@ static bool go_on(struct inquiry *q)
     return true;
 }
 
-/* What a policy that is not enforced would have come to, behind the check where policies begin to
- * count. The store is not asked twice: what it said of the same key has to do. */
+/* What the store would have said under the trial's rules. It is not asked twice: what it said of the
+ * same key has to do. */
+static struct storage_row guess_row(const struct inquiry *q, const struct inquiry *trial)
+{
+    bool same = q->sighting.op != 0 && q->status == STORAGE_OK &&
+                memcmp(trial->sighting.key.bytes, q->sighting.key.bytes, STORAGE_KEY_SIZE) == 0;
+    struct storage_row row = {.first_seen = q->request.now, .tries = 1};
+    if (same)
+        row = q->row;
+    if (trial->sighting.op == STORAGE_LEARN)
+        row.passes = 2;
+    else if (row.passes <= 1)
+        row.passes = q->request.now - row.first_seen >= trial->sighting.delay ? 2 : 0;
+    return row;
+}
+
+/* What a policy that is not enforced would have come to, from where policies begin to count; from
+ * the first check on where none was asked. */
 static void try_shadow(struct inquiry *q)
 {
     struct inquiry trial = *q;
     trial.costs = NULL;
-    bool looked_up = q->sighting.op != 0 && q->status == STORAGE_OK;
     trial.trial = true;
     policy_rules_with_shadow(&trial);
     trial.verdict.policy = q->shadow->name;
     trial.sighting.op = 0;
-    for (trial.cursor = 0; checks[trial.cursor] != &check_policy; trial.cursor++)
-        ;
-    trial.cursor++;
+    trial.cursor = 0;
+    while (q->cursor != BEFORE_ALL && checks[trial.cursor] != &check_policy)
+        trial.cursor++;
     if (!go_on(&trial)) {
-        bool same = looked_up &&
-                    memcmp(trial.sighting.key.bytes, q->sighting.key.bytes, STORAGE_KEY_SIZE) == 0;
         trial.status = STORAGE_OK;
-        trial.row = same ? q->row : (struct storage_row){.first_seen = q->request.now, .tries = 1};
-        bool waited = q->request.now - trial.row.first_seen >= trial.sighting.delay;
-        if (trial.row.passes == 0 && (waited || trial.sighting.op == STORAGE_LEARN))
-            trial.row.passes = 2;
+        trial.row = guess_row(q, &trial);
         checks[trial.cursor]->resume(&trial);
     }
     q->would_outcome = trial.verdict.outcome;

@@ -103,17 +103,32 @@ static const char *action_fault(struct text value)
     return "is no action such as DUNNO, DEFER_IF_PERMIT or `451 4.3.5 text`";
 }
 
-static void put_sample(void *context, enum template_value which, struct writer *w)
+static void put_one(void *context, enum template_value which, struct writer *w)
 {
+    (void)context;
     (void)which;
-    write_literal(w, context);
+    write_literal(w, "1");
 }
 
-static const char *sample_fault(struct text value, char *filling)
+/* What a request may lack is empty, and what is always there is longer than one digit. */
+static void put_least(void *context, enum template_value which, struct writer *w)
+{
+    static const bool lacking[TEMPLATE_VALUES] = {
+        [TEMPLATE_VALUE] = true,   [TEMPLATE_CLIENT_NAME] = true,
+        [TEMPLATE_SENDER] = true,  [TEMPLATE_RECIPIENT] = true,
+        [TEMPLATE_COUNTRY] = true, [TEMPLATE_RECIPIENT_DOMAIN] = true,
+        [TEMPLATE_URL] = true,
+    };
+    (void)context;
+    write_literal(w, lacking[which] ? "" : "12");
+}
+
+static const char *sample_fault(struct text value,
+                                void (*put)(void *, enum template_value, struct writer *))
 {
     char memory[512];
     struct writer w = writer_on(memory, sizeof(memory));
-    template_write(&w, value, put_sample, filling);
+    template_write(&w, value, put, NULL);
     struct text sample = writer_text(&w);
     if (sample.size > 8 && memcmp(sample.data, "PREPEND ", 8) == 0) {
         const char *colon = memchr(sample.data + 8, ':', sample.size - 8);
@@ -129,14 +144,12 @@ static const char *sample_fault(struct text value, char *filling)
  * ones: `554 %(country)s` would then be a number, which Postfix takes for OK. */
 static const char *reply_fault(struct text value)
 {
-    char one[] = "1";
-    char none[] = "";
     const char *fault = template_fault(value);
     if (fault == NULL && value.size > 400)
         fault = "is longer than 400 bytes";
     if (fault == NULL)
-        fault = sample_fault(value, one);
-    return fault != NULL ? fault : sample_fault(value, none);
+        fault = sample_fault(value, put_one);
+    return fault != NULL ? fault : sample_fault(value, put_least);
 }
 
 static const char *text_fault(struct text value)

@@ -22,7 +22,8 @@ enum {
     OPTION_RECORD,
     OPTION_EXPLAIN,
     OPTION_FIXTURES,
-    OPTION_RECIPIENTS
+    OPTION_RECIPIENTS,
+    OPTION_LOG_CONFIG
 };
 
 static const struct option table[] = {
@@ -40,6 +41,7 @@ static const struct option table[] = {
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"fixtures", required_argument, NULL, OPTION_FIXTURES},
     {"recipients", no_argument, NULL, OPTION_RECIPIENTS},
+    {"log-config", required_argument, NULL, OPTION_LOG_CONFIG},
     {"debug", no_argument, NULL, 'D'},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -150,6 +152,11 @@ static bool take(struct options *o, int option, const char *value)
         return true;
     case OPTION_RECIPIENTS:
         return o->recipients = true;
+    case OPTION_LOG_CONFIG:
+        fputs("mongrey-server: --log-config has no meaning now; use --console, --syslog and "
+              "log_format\n",
+              stderr);
+        return true;
     case 'D':
         return add_set(o, "debug=true");
     default:

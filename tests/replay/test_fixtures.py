@@ -409,3 +409,25 @@ def test_wrong_use(store):
     assert store.run("fixtures-import", "one", "two").returncode == WRONG_USE
     done = store.run("import-whitelist", store.folder / "nowhere")
     assert done.returncode == FAILED and "nowhere: No such file or directory" in done.stderr
+
+
+# --- start ----------------------------------------------------------------------------------------
+
+def test_start_merges_the_file_and_brings_nothing_back(folder, start):
+    store, path = Store(folder), folder / "own.yml"
+    path.write_text("version: 1\ndomain: [{name: localhost}]\n"
+                    "blacklist: [{value: 203.0.113.1}, {value: 203.0.113.2}, {value: 203.0.113.3}]\n")
+
+    def answers():
+        daemon = start(folder=folder, MONGREY_SERVER_FIXTURES=path)
+        given = [daemon.ask(client_address=f"203.0.113.{last}")[:3] for last in (1, 2, 3, 4)]
+        assert daemon.stop() == 0
+        assert b"localhost" not in daemon.log(), "what is taken must count"
+        return given
+
+    assert answers() == ["554", "554", "554", "450"]
+    store.sql("DELETE FROM blacklist WHERE value = '203.0.113.1'")
+    path.write_text(path.read_text().replace("{value: 203.0.113.3}", "{value: 203.0.113.4}"))
+    assert answers() == ["450", "554", "450", "554"]
+    path.write_text("version: 1\nblacklist: [\n")
+    assert answers() == ["450", "554", "450", "554"], "a broken file took something away"
