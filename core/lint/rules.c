@@ -168,9 +168,10 @@ static void check_window(const struct scope *s)
         return;
     if (r->greylist_window <= r->greylist_remaining) {
         if (is_certain(s, SETTING_greylist_window) && is_certain(s, SETTING_greylist_remaining))
-            TELL(s, FINDING_GREYLIST_WINDOW_NEVER, which,
-                 "the retry has to come after greylist_remaining and within greylist_window, which "
-                 "is not longer, so that none ever passes; make the window longer");
+            TELL(s, FINDING_GREYLIST_WINDOW_IN_WAIT, which,
+                 "greylist_window is not longer than greylist_remaining, within which nobody "
+                 "passes: "
+                 "it is counted from the end of the wait; make it longer");
     } else if (own && r->greylist_window < 4 * HOUR) {
         TELL(s, FINDING_GREYLIST_WINDOW_SHORT, SETTING_greylist_window,
              "is under 4 hours, and usual servers pause for longer between tries: they stay "

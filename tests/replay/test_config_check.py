@@ -277,7 +277,7 @@ def test_the_sample_of_config_install(folder):
 def blocks():
     """YAML in the documents: fenced, or the settings that README and the manual name on a line."""
     for path in [place.REPOSITORY / "README.md", *sorted((place.REPOSITORY / "docs/manual").rglob("*.md"))]:
-        for number, text in enumerate(re.findall(r"^```ya?ml\n(.*?)^```", path.read_text(), flags=re.S | re.M)):
+        for number, text in enumerate(re.findall(r"^```ya?ml\b[^\n]*\n(.*?)^```", path.read_text(), flags=re.S | re.M)):
             yield pytest.param(text, id=f"{path.relative_to(place.REPOSITORY)}-{number}")
 
 
