@@ -4,10 +4,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/data/data.h"
 #include "core/data/decision.h"
 #include "core/data/lists.h"
 #include "core/server/tally.h"
@@ -30,6 +32,7 @@ struct keeper {
     bool stopping;
     bool load;
     int64_t load_at; /* steady ms: not before */
+    char *fixtures;  /* to be merged before the next load; NULL: none */
     struct snapshot *fresh;
     struct snapshot *old; /* to be freed, each with the next in `next_old` */
     int64_t store_at;     /* steady ms: when the decisions that wait are stored */
@@ -50,9 +53,11 @@ struct keeper {
 
 /* --- What it does, without the lock ----------------------------------------------------------- */
 
-static struct snapshot *load(struct store_line *line)
+static struct snapshot *load(struct store_line *line, const char *fixtures)
 {
     struct storage_error error = {0, ""};
+    if (fixtures != NULL)
+        data_import_at_start(line, fixtures, clock_wall());
     enum storage_status status;
     struct snapshot *s = lists_load(line, &status, &error);
     if (s == NULL && status != STORAGE_UNAVAILABLE && status != STORAGE_BUSY)
@@ -107,9 +112,12 @@ static size_t store_decisions(struct keeper *k, struct store_line *line, struct 
 
 static void run_load(struct keeper *k, struct store_line *line)
 {
+    char *fixtures = k->fixtures;
     k->load = false;
+    k->fixtures = NULL;
     pthread_mutex_unlock(&k->lock);
-    struct snapshot *s = load(line);
+    struct snapshot *s = load(line, fixtures);
+    free(fixtures);
     pthread_mutex_lock(&k->lock);
     if (s == NULL) {
         k->load = true;
@@ -247,6 +255,7 @@ void keeper_free(struct keeper *k)
     if (k == NULL)
         return;
     free_decisions(k->first);
+    free(k->fixtures);
     snapshot_release(k->fresh);
     while (k->old != NULL) {
         struct snapshot *s = k->old;
@@ -266,6 +275,18 @@ void keeper_load(struct keeper *k)
     k->load = true;
     pthread_cond_signal(&k->work);
     pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_reload(struct keeper *k, const char *fixtures)
+{
+    char *copy = fixtures == NULL ? NULL : strdup(fixtures);
+    pthread_mutex_lock(&k->lock);
+    if (copy != NULL) {
+        free(k->fixtures);
+        k->fixtures = copy;
+    }
+    pthread_mutex_unlock(&k->lock);
+    keeper_load(k);
 }
 
 struct snapshot *keeper_take(struct keeper *k)

@@ -20,6 +20,8 @@ void keeper_free(struct keeper *keeper);
 
 /* Loop thread: read the lists soon, and again until it works. */
 void keeper_load(struct keeper *keeper);
+/* The same, after a file of fixtures (NULL: none) was merged into the store. */
+void keeper_reload(struct keeper *keeper, const char *fixtures);
 /* The snapshot that came last, to be released by the caller; NULL: none since the last call. */
 struct snapshot *keeper_take(struct keeper *keeper);
 /* Lets go of a snapshot. The keeper frees it if that was the last hold: the loop has no time for it. */

@@ -161,26 +161,29 @@ static void use_snapshot(struct server *server, struct snapshot *fresh)
 }
 
 /* As 0.4.4: a file of fixtures that is there counts from the start, without being asked for. */
-static void import_fixtures(struct server *server, struct store_line *line)
+static const char *find_fixtures(const struct server *server, char memory[4096])
 {
     char named[4096];
-    char memory[4096];
     struct writer w = writer_on(named, sizeof(named));
     write_text(&w, server->settings->fixtures_path);
-    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, sizeof(memory));
-    if (path != NULL && access(path, R_OK) == 0)
-        data_import_at_start(line, path, clock_wall());
+    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, 4096);
+    if (path == named)
+        path = memcpy(memory, named, sizeof(named));
+    return path != NULL && access(path, R_OK) == 0 ? path : NULL;
 }
 
 /* At the start, so that the first request meets them; where the store is away the keeper reads them
  * later. */
 static void load_lists(struct server *server)
 {
+    char memory[4096];
     struct store_line line;
     struct storage_error error = {0, ""};
     enum storage_status status;
     store_line_start(&line, server->store);
-    import_fixtures(server, &line);
+    const char *fixtures = find_fixtures(server, memory);
+    if (fixtures != NULL)
+        data_import_at_start(&line, fixtures, clock_wall());
     struct snapshot *fresh = lists_load(&line, &status, &error);
     store_line_end(&line);
     if (fresh != NULL)
@@ -224,6 +227,7 @@ static void log_counters(struct server *server)
 
 static void reload(struct server *server)
 {
+    char memory[4096];
     struct settings_error error;
     struct settings *fresh = settings_load(server->sources, &error);
     if (fresh == NULL) {
@@ -246,7 +250,7 @@ static void reload(struct server *server)
         start_purging(server);
     if (other_tally)
         start_tallying(server);
-    keeper_load(server->keeper);
+    keeper_reload(server->keeper, find_fixtures(server, memory));
     log_info("settings reloaded");
 }
 

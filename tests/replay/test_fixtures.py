@@ -1,6 +1,7 @@
 """fixtures-import, fixtures-export and import-whitelist on a real store."""
 
 import contextlib
+import signal
 import sqlite3
 import time
 
@@ -431,3 +432,15 @@ def test_start_merges_the_file_and_brings_nothing_back(folder, start):
     assert answers() == ["450", "554", "450", "554"]
     path.write_text("version: 1\nblacklist: [\n")
     assert answers() == ["450", "554", "450", "554"], "a broken file took something away"
+
+
+def test_a_reload_merges_the_fixtures_too(start, folder):
+    fixtures = folder / "fixtures.yml"
+    fixtures.write_text("version: 1\nwhitelist:\n- {value: 203.0.113.9}\n")
+    server = start(MONGREY_SERVER_FIXTURES=fixtures)
+    assert server.ask(client_address="203.0.113.9") == "DUNNO whitelisted [203.0.113.9]"
+    fixtures.write_text("version: 1\nwhitelist:\n- {value: 203.0.113.10}\n")
+    server.send_signal(signal.SIGHUP)
+    place.wait_for(lambda: server.ask(client_address="203.0.113.10") == "DUNNO whitelisted [203.0.113.10]",
+                   "the new entry")
+    assert "Greylisted" in server.ask(client_address="203.0.113.9")
