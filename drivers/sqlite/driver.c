@@ -113,14 +113,34 @@ static enum storage_status check_url(const struct storage_url *url, struct stora
     return STORAGE_OK;
 }
 
+/* Whether this process may use the file; errno says why not. It is never opened for that: to close any
+ * descriptor of it would give up the locks of all connections that this process has to it, and who
+ * comes from another process would then take himself for alone, and remove the journal. */
+static bool may_use(const char *path, bool read_only)
+{
+    struct stat s;
+    if (stat(path, &s) != 0)
+        return false;
+    if (S_ISDIR(s.st_mode)) {
+        errno = EISDIR;
+        return false;
+    }
+    return faccessat(AT_FDCWD, path, read_only ? R_OK : R_OK | W_OK, AT_EACCESS) == 0;
+}
+
 /* The file is made before SQLite does it: what mail passes by is not for everyone to read. */
 static enum storage_status make_file(const char *path, bool read_only, struct storage_error *error)
 {
-    int fd = open(path, read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd >= 0) {
-        close(fd);
-        return STORAGE_OK;
+    bool fine = may_use(path, read_only);
+    if (!fine && errno == ENOENT && !read_only) {
+        /* A file that was not there has no locks to lose. */
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        if (fd >= 0)
+            close(fd);
+        fine = fd >= 0 || (errno == EEXIST && may_use(path, read_only));
     }
+    if (fine)
+        return STORAGE_OK;
     if (errno == ENOENT && !read_only)
         return sqlite_refuse(error, STORAGE_INVALID,
                              "cannot make %.120s: its folder is not there; make it first", path);
