@@ -6,7 +6,7 @@ set -eu
 
 build='gcc libc6-dev make libuv1-dev libsqlite3-dev libyaml-dev libsodium-dev
     libpcre2-dev libidn2-dev libunistring-dev libmicrohttpd-dev'
-check="$build clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3 python3-pytest
+check="$build clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3 python3-pytest python3-yaml
     postfix strace procps"
 bench="$build python3 postgrey"
 

@@ -60,8 +60,8 @@ class Maker:
 
     def policy(self, values=VALUES, **fixed):
         rules = self.random.sample(list(RULES), self.random.randint(0, 4))
-        return {"name": f"{self.random.choice('abc')}{next(self.serial)}", "priority": self.random.choice([None, 1, 100]),
-                **self.entry(values), **{rule: self.random.choice(RULES[rule]) for rule in rules}, **fixed}
+        name = f"{self.random.choice('abc')}{next(self.serial)}"
+        return {"name": name, "priority": self.random.choice([None, 1, 100]), **self.entry(values), **{rule: self.random.choice(RULES[rule]) for rule in rules}, **fixed}
 
     def records(self):
         count = self.random.randint
