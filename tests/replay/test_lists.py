@@ -126,7 +126,8 @@ def test_answers_while_lists_are_exchanged(begin):
     second = ("UPDATE policy SET greylist_remaining = '32s', name = 'two'", []), \
              ("UPDATE blacklist SET value = 'two@x.test', slug = 'two' WHERE id = 'b'", [])
     store, daemon = begin({
-        "policy": [{"id": "p", "name": "one", "field_name": "recipient", "value": ".t.test", "greylist_remaining": "31s"}],
+        "policy": [{"id": "p", "name": "one", "field_name": "recipient", "value": ".t.test",
+                    "greylist_remaining": "31s"}],
         "blacklist": [{"id": "b", "field_name": "sender", "value": "one@x.test"}, "sender always@x.test"]
                      + [f"sender {letters(number)}@z.test" for number in range(1, 2000)],
         "whitelist": ["sender /^friend[0-9]+@/"]})
