@@ -12,29 +12,12 @@ static void apply(const struct policy *const *policies, size_t count, bool all, 
     }
 }
 
-/* Whether a policy says itself if there is greylisting, for greylist_default: off. One no counts
- * more than any yes. */
-static bool has_a_say(const struct policy *p, bool *wanted)
-{
-    bool said = false;
-    *wanted = true;
-    for (size_t i = 0; i < p->rules_count; i++) {
-        const struct rule_value *r = &p->rules[i];
-        bool truth = r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable;
-        if (!truth && r->which != SETTING_greylist_mode)
-            continue;
-        said = true;
-        *wanted = *wanted && (truth ? r->as.truth : r->as.number != MODE_OFF);
-    }
-    return said;
-}
-
 /* The first that has a say decides, as with every rule. */
 static bool opts_in(const struct policy *const *policies, size_t count, bool all)
 {
     bool wanted;
     for (size_t i = 0; i < count; i++) {
-        if ((policies[i]->enforce || all) && has_a_say(policies[i], &wanted))
+        if ((policies[i]->enforce || all) && snapshot_policy_has_say(policies[i], &wanted))
             return wanted;
     }
     return false;

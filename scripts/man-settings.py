@@ -1,30 +1,21 @@
 #!/usr/bin/python3
 """man-settings.py [--check]: writes the settings of core/policy/settings.def into the manual page, or
 says whether the page has them as they are."""
-import pathlib
-import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = ROOT / "packaging/man/mongrey-server.8"
+sys.dont_write_bytecode = True
+import settings_def
+
+PAGE = settings_def.ROOT / "packaging/man/mongrey-server.8"
 BEGIN, END = '.\\" settings begin', '.\\" settings end\n'
 
 
 def rows():
-    text = (ROOT / "core/policy/settings.def").read_text()
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    for entry in re.findall(r"^(?:SETTING|RULE)\((.*?)\)$", text, flags=re.S | re.M):
-        strings = re.findall(r'"((?:[^"\\]|\\.)*)"', entry)
-        group, key, variable, default = strings[:4]
-        words = bool(re.search(r"\b0, 0,\s*\"", entry))
-        flat = re.sub(r"\s+", " ", entry)
-        if ", RETIRED," in flat:
+    for s in settings_def.settings():
+        if "RETIRED" in s.flags:
             continue
-        start = ", START" in flat
-        help_text = "".join(strings[5:] if words else strings[4:])
-        if ", LATER," in flat or "| LATER," in flat:
-            help_text += " (not built yet)"
-        yield group, key, variable, default, start, help_text
+        later = " (not built yet)" if "LATER" in s.flags else ""
+        yield s.name, s.variable, s.default, "START" in s.flags, s.help + later
 
 
 def roff(text):
@@ -33,8 +24,7 @@ def roff(text):
 
 def page_part():
     lines = []
-    for group, key, variable, default, start, help_text in rows():
-        name = f"{group}.{key}" if group else key
+    for name, variable, default, start, help_text in rows():
         lines += [".TP", f".B {roff(name)}",
                   roff(f"{help_text}. ${variable}; default {default or 'empty'}"
                        f"{' (start)' if start else ''}.")]

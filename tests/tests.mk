@@ -100,11 +100,15 @@ lint: deps-check
 	@clang-tidy --quiet --warnings-as-errors='*' $(LINT_SOURCES) -- -std=c11 -D_GNU_SOURCE -I. -Iinclude
 	$(MAKE) format-check
 	scripts/man-settings.py --check
+	scripts/manual.py --check
 	scripts/metrics-doc.py --check
+	scripts/findings-doc.py --check
 	scripts/sizes.sh
 
 man:
 	scripts/man-settings.py
+	scripts/manual.py
+	scripts/findings-doc.py
 	scripts/metrics-doc.py
 
 .PHONY: tests check sanitize lint man

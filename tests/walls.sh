@@ -32,7 +32,8 @@ room core/base 'core/base/'
 room core/policy "core/(base|policy)/|include/(check|storage)\.h|filters/table\.h"
 room core/store "core/(base|store)/|core/policy/settings\.def|$doors"
 room core/data "core/(base|policy|store|data)/|include/(check|storage)\.h"
-room core/server "core/(base|policy|store|data|server)/|include/|filters/table\.h"
+room core/lint "core/(base|policy|store|data|lint)/|include/storage\.h"
+room core/server "core/(base|policy|store|data|lint|server)/|include/|filters/table\.h"
 room filters 'filters/|include/check\.h|core/base/|core/policy/(settings|reply|snapshot)\.h'
 room cache 'include/cache\.h|core/base/hash\.h'
 for driver in drivers/*/; do

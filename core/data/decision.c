@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
+#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/store/records.h"
 
@@ -11,18 +13,42 @@
 #define FIELD_MAX 300   /* bytes of a text from the network */
 #define TEXTS_MAX (CHECKS_MAX + 12 * (FIELD_MAX + 8) + 2 * VERDICT_TEXT_MAX)
 
+struct telling {
+    struct writer *w;
+    const char *joiner;
+};
+
 static void put_check(void *context, const char *check, struct text found)
 {
-    struct writer *w = context;
+    const struct telling *t = context;
     if (text_equal(found, TEXT("not asked")))
         return;
-    write_format(w, "%s%s: ", w->at > w->start ? "\n" : "", check);
-    write_text(w, found);
+    write_format(t->w, "%s%s: ", t->w->at > t->w->start ? t->joiner : "", check);
+    write_text(t->w, found);
 }
 
-void decision_write_checks(struct writer *w, const struct inquiry *q)
+void decision_write_checks(struct writer *w, const struct inquiry *q, const char *joiner)
 {
-    pipeline_tell(q, put_check, w);
+    struct telling telling = {w, joiner};
+    pipeline_tell(q, put_check, &telling);
+}
+
+void decision_log(struct inquiry *q)
+{
+    char found[LOGLINE_MAX / 2];
+    struct writer w = writer_on(found, sizeof(found));
+    if (!log_wants(LOG_LEVEL_INFO))
+        return;
+    if (q->would[0] != '\0')
+        q->verdict.would = text_of(outcome_names[q->would_outcome]);
+    if (q->settings->verbose >= 2) {
+        decision_write_checks(&w, q, "; ");
+        q->verdict.checks = writer_text(&w);
+    }
+    logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
+    if (q->settings->verbose >= 3)
+        logline_log_talk(&q->verdict, &q->request);
+    q->verdict.checks = (struct text){NULL, 0};
 }
 
 /* Texts from the network, in a form that any store takes. */
@@ -64,7 +90,7 @@ static void fill(struct decision *d, struct writer *w, const struct inquiry *q)
     o[DECISION_recipient] = text_value(w, a[ATTRIBUTE_recipient]);
     o[DECISION_country] = text_value(w, q->request.country);
     o[DECISION_instance] = text_value(w, a[ATTRIBUTE_instance]);
-    decision_write_checks(&found, q);
+    decision_write_checks(&found, q, "\n");
     char *start = w->at;
     write_text(w, writer_text(&found));
     o[DECISION_checks] =

@@ -11,10 +11,12 @@ struct decision {
     struct storage_value *values; /* DECISION_FIELDS of them; all of it is one allocation */
 };
 
+/* Logs one that came to its verdict, in the form and at the length that its settings want. */
+void decision_log(struct inquiry *inquiry);
 /* Of an inquiry that came to its verdict; free() ends it. NULL when out of memory. */
 struct decision *decision_make(const struct inquiry *inquiry);
-/* What each check found, "name: text" a line each. */
-void decision_write_checks(struct writer *w, const struct inquiry *inquiry);
+/* What each check that was asked found, "name: text" each, with `joiner` between them. */
+void decision_write_checks(struct writer *w, const struct inquiry *inquiry, const char *joiner);
 
 /* Stores up to STORAGE_BATCH_MAX of them; those that are there already are left alone. */
 enum storage_status decision_store(struct store_line *line, struct decision *first,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/store/records.h"
+#include "core/data/recorded.h"
 
 #define PAGE 1000
 #define AGAIN_MAX 3 /* times that the revision may move while it is read */
@@ -22,139 +22,57 @@ struct loading {
     bool fits;
 };
 
-static struct text value_of(const struct storage_record *r, size_t field)
+/* What is out of memory ends the load; all else only skips the record. */
+static void complain(struct loading *l, const struct storage_record *r,
+                     const struct recorded_fault *fault)
 {
-    const struct storage_value *v = &r->values[field];
-    if (v->type != STORAGE_TEXT)
-        return (struct text){"", 0};
-    return (struct text){v->text.data, v->text.size};
-}
-
-static int64_t number_of(const struct storage_record *r, size_t field, int64_t otherwise)
-{
-    const struct storage_value *v = &r->values[field];
-    return v->type == STORAGE_NULL ? otherwise : v->integer;
-}
-
-static void complain(struct loading *l, const struct storage_record *r, const char *field,
-                     const char *why)
-{
-    if (l->bad++ < COMPLAINTS_MAX)
-        log_warning("%s %s does not count: %s: %s", record_kinds[l->kind].name, r->id, field, why);
-}
-
-/* The field and value that an entry or a policy looks at. */
-static bool read_value(struct loading *l, const struct storage_record *r, size_t field_name,
-                       size_t value, struct value *v)
-{
-    char why[VALUE_WHY_MAX];
-    enum field field;
-    if (!field_find(value_of(r, field_name), &field)) {
-        complain(l, r, "field_name", "there is no such field");
-        return false;
-    }
-    if (value_parse(field, value_of(r, value), &l->scratch, v, why, sizeof(why)))
-        return true;
-    complain(l, r, "value", why);
-    return false;
+    if (fault->field == NULL)
+        l->fits = false;
+    else if (l->bad++ < COMPLAINTS_MAX)
+        log_warning("%s %s does not count: %s: %s", record_kinds[l->kind].name, r->id, fault->field,
+                    fault->why);
 }
 
 static void load_entry(struct loading *l, const struct storage_record *r)
 {
+    struct recorded_fault fault;
+    struct list_entry entry;
     struct value v;
-    struct list_entry entry = {
-        .id = text_of(r->id),
-        .value = value_of(r, ENTRY_value),
-        .expires = number_of(r, ENTRY_expires, INT64_MAX),
-        .enforce = number_of(r, ENTRY_enforce, 1) != 0,
-    };
-    if (value_of(r, ENTRY_guard).size > 0) {
-        complain(l, r, "guard", "the proof it asks for is not built yet");
-        return;
-    }
-    if (read_value(l, r, ENTRY_field_name, ENTRY_value, &v))
+    if (recorded_entry(r, &l->scratch, &entry, &v, &fault))
         l->fits = snapshot_add_entry(
             l->snapshot, l->kind == KIND_BLACKLIST ? LIST_BLACK : LIST_WHITE, &entry, &v);
-}
-
-static bool read_states(struct text written, unsigned *states)
-{
-    struct text part;
-    *states = written.size == 0 ? 1u << STATE_RCPT : 0;
-    while (text_split(&written, ',', &part)) {
-        enum protocol_state state = request_state(text_trim(part));
-        if (state == STATE_OTHER)
-            return false;
-        *states |= 1u << state;
-    }
-    return true;
-}
-
-/* All the rules that a policy sets, into the snapshot's memory. */
-static bool read_rules(struct loading *l, const struct storage_record *r, struct policy *p)
-{
-    struct rule_value *rules = arena_take(&l->snapshot->arena, RULES * sizeof(*rules));
-    l->fits = rules != NULL;
-    for (size_t i = 0; l->fits && i < RULES; i++) {
-        char why[256];
-        enum setting which = (enum setting)(SETTINGS_FIRST_RULE + i);
-        size_t field = POLICY_FIRST_RULE + i;
-        if (r->values[field].type == STORAGE_NULL)
-            continue;
-        if (!rule_parse(which, value_of(r, field), &l->snapshot->arena, &rules[p->rules_count], why,
-                        sizeof(why))) {
-            complain(l, r, settings_key(which), why);
-            return false;
-        }
-        p->rules_count++;
-    }
-    p->rules = rules;
-    return l->fits;
+    else
+        complain(l, r, &fault);
 }
 
 static void load_policy(struct loading *l, const struct storage_record *r)
 {
-    struct text name = value_of(r, POLICY_name);
-    struct policy p = {
-        .name = arena_copy(&l->scratch, name),
-        .priority = number_of(r, POLICY_priority, 100),
-        .expires = number_of(r, POLICY_expires, INT64_MAX),
-        .enforce = number_of(r, POLICY_enforce, 1) != 0,
-    };
-    if (p.name == NULL || name.size == 0 || !text_is_printable(name)) {
-        complain(l, r, "name", "is no name");
-        return;
-    }
-    if (!read_states(value_of(r, POLICY_states), &p.states)) {
-        complain(l, r, "states", "names a state that there is not");
-        return;
-    }
-    if (read_value(l, r, POLICY_field_name, POLICY_value, &p.value) && read_rules(l, r, &p))
+    struct recorded_fault fault;
+    struct policy p;
+    if (recorded_policy(r, &l->scratch, &l->snapshot->arena, &p, &fault))
         l->fits = snapshot_add_policy(l->snapshot, &p);
+    else
+        complain(l, r, &fault);
 }
 
 static void load_domain(struct loading *l, const struct storage_record *r)
 {
-    struct value v;
-    char why[VALUE_WHY_MAX];
-    /* As a name: of an address, one without a dot would be none. */
-    if (!value_parse(FIELD_CLIENT_NAME, value_of(r, DOMAIN_name), &l->scratch, &v, why,
-                     sizeof(why)))
-        complain(l, r, "name", why);
-    else if (v.kind != VALUE_DOMAIN)
-        complain(l, r, "name", "is no domain");
+    struct recorded_fault fault;
+    struct text name;
+    if (recorded_domain(r, &l->scratch, &name, &fault))
+        l->fits = snapshot_add_domain(l->snapshot, name);
     else
-        l->fits = snapshot_add_domain(l->snapshot, v.text);
+        complain(l, r, &fault);
 }
 
 static void load_network(struct loading *l, const struct storage_record *r)
 {
+    struct recorded_fault fault;
     struct network network;
-    const char *why;
-    if (network_parse(value_of(r, MYNETWORK_value), &network, &why))
+    if (recorded_network(r, &network, &fault))
         l->fits = snapshot_add_network(l->snapshot, &network);
     else
-        complain(l, r, "value", why);
+        complain(l, r, &fault);
 }
 
 static bool load_record(void *context, const struct storage_record *r)

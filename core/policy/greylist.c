@@ -100,7 +100,7 @@ static const char *off_reason(const struct inquiry *q)
     if (!r->greylist_default && !q->opted_in)
         return "not-opted-in";
     /* A client's key needs no recipient, so that it can be asked before there is one. */
-    bool alone = r->greylist_key == KEY_VLOW && q->request.state < STATE_RCPT;
+    bool alone = r->greylist_key == KEY_VLOW && q->request.state != STATE_RCPT;
     if (q->request.recipient.whole.size == 0 && !alone)
         return "no-recipient";
     return NULL;

@@ -127,10 +127,8 @@ bool snapshot_add_network(struct snapshot *s, const struct network *network)
     return matcher_add(s->networks, &v, (uint32_t)s->networks_count++);
 }
 
-static int compare_policies(const void *a, const void *b)
+int snapshot_policy_order(const struct policy *p, const struct policy *q)
 {
-    const struct policy *p = a;
-    const struct policy *q = b;
     unsigned rank_p = value_rank(&p->value);
     unsigned rank_q = value_rank(&q->value);
     if (p->priority != q->priority)
@@ -138,6 +136,26 @@ static int compare_policies(const void *a, const void *b)
     if (rank_p != rank_q)
         return rank_p < rank_q ? -1 : 1;
     return strcmp(p->name, q->name);
+}
+
+static int compare_policies(const void *a, const void *b)
+{
+    return snapshot_policy_order(a, b);
+}
+
+bool snapshot_policy_has_say(const struct policy *p, bool *wanted)
+{
+    bool said = false;
+    *wanted = true;
+    for (size_t i = 0; i < p->rules_count; i++) {
+        const struct rule_value *r = &p->rules[i];
+        bool truth = r->which == SETTING_greylist_default || r->which == SETTING_greylist_enable;
+        if (!truth && r->which != SETTING_greylist_mode)
+            continue;
+        said = true;
+        *wanted = *wanted && (truth ? r->as.truth : r->as.number != MODE_OFF);
+    }
+    return said;
 }
 
 bool snapshot_seal(struct snapshot *s)

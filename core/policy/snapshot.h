@@ -87,6 +87,11 @@ bool snapshot_add_domain(struct snapshot *snapshot, struct text domain);
 bool snapshot_add_network(struct snapshot *snapshot, const struct network *network);
 /* Ends the building: it can be asked from now on. */
 bool snapshot_seal(struct snapshot *snapshot);
+/* Which of two policies goes before the other: below 0, the first. */
+int snapshot_policy_order(const struct policy *a, const struct policy *b);
+/* Whether a policy says itself if there is greylisting, for greylist_default: off. One no counts
+ * more than any yes. */
+bool snapshot_policy_has_say(const struct policy *policy, bool *wanted);
 /* Bytes that it takes. */
 size_t snapshot_bytes(const struct snapshot *snapshot);
 

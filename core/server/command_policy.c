@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
-#include "core/policy/logline.h"
+#include "core/data/decision.h"
 #include "core/server/commands.h"
 #include "core/server/exits.h"
 #include "core/server/straight.h"
@@ -55,9 +55,7 @@ static bool answer(struct session *s, struct text bytes)
     if (!request_parse(bytes, &q.request, &why))
         return refuse(s, why);
     straight_decide(&s->straight, &q);
-    logline_log((enum log_format)q.settings->log_format, &q.verdict, &q.request);
-    if (q.settings->verbose >= 3)
-        logline_log_talk(&q.verdict, &q.request);
+    decision_log(&q);
     return reply(&q.verdict);
 }
 

@@ -9,6 +9,7 @@ int command_start(const struct options *options, const struct settings_sources *
 int command_check(const struct options *options, const struct settings_sources *sources);
 int command_policy(const struct options *options, const struct settings_sources *sources);
 int command_config(const struct options *options, const struct settings_sources *sources);
+int command_config_check(const struct options *options, const struct settings_sources *sources);
 int command_config_install(const struct options *options, const struct settings_sources *sources);
 int command_explain(const struct options *options, const struct settings_sources *sources);
 int command_fixtures_import(const struct options *options, const struct settings_sources *sources);

@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/data/decision.h"
 #include "core/policy/greylist.h"
-#include "core/policy/logline.h"
 #include "core/policy/pipeline.h"
 #include "core/policy/prepare.h"
 #include "core/server/server.h"
@@ -136,19 +134,7 @@ static void record(struct server *server, const struct inquiry *q)
 
 void decide_note(struct server *server, struct inquiry *q)
 {
-    char found[LOGLINE_MAX / 2];
-    struct writer w = writer_on(found, sizeof(found));
     watch_decided(server, q);
     record(server, q);
-    if (!log_wants(LOG_LEVEL_INFO))
-        return;
-    if (q->would[0] != '\0')
-        q->verdict.would = text_of(outcome_names[q->would_outcome]);
-    if (q->settings->verbose >= 2) {
-        decision_write_checks(&w, q);
-        q->verdict.checks = writer_text(&w);
-    }
-    logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
-    if (q->settings->verbose >= 3)
-        logline_log_talk(&q->verdict, &q->request);
+    decision_log(q);
 }

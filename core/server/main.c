@@ -19,6 +19,7 @@ static const struct {
     {"check", command_check},
     {"policy", command_policy},
     {"config", command_config},
+    {"config-check", command_config_check},
     {"config-install", command_config_install},
     {"install", command_config_install},
     {"explain", command_explain},

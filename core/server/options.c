@@ -22,7 +22,8 @@ enum {
     OPTION_RECORD,
     OPTION_EXPLAIN,
     OPTION_FIXTURES,
-    OPTION_RECIPIENTS
+    OPTION_RECIPIENTS,
+    OPTION_LOG_CONFIG
 };
 
 static const struct option table[] = {
@@ -40,6 +41,7 @@ static const struct option table[] = {
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"fixtures", required_argument, NULL, OPTION_FIXTURES},
     {"recipients", no_argument, NULL, OPTION_RECIPIENTS},
+    {"log-config", required_argument, NULL, OPTION_LOG_CONFIG},
     {"debug", no_argument, NULL, 'D'},
     {"version", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -54,6 +56,8 @@ static const char help[] =
     "                        unless --record\n"
     "  policy                speak the policy protocol on standard input and output (spawn(8))\n"
     "  config                print the settings in force, and where each came from\n"
+    "  config-check          what in settings, lists and policies cannot work or surely isn't "
+    "meant\n"
     "  config-install        write a settings file with every setting in it, commented out\n"
     "                        (also: install)\n"
     "  explain ID [LOG...]   what was decided under that id, check by check\n"
@@ -76,9 +80,11 @@ static const char help[] =
     "standard\n"
     "                        input or output; else $MONGREY_SERVER_FIXTURES,\n"
     "                        /var/lib/mongrey/server-fixtures.yml, ~/mongrey/server-fixtures.yml\n"
+    "                        config-check: check its records, not the store's\n"
     "  --recipients          import-whitelist: the files list recipients (else only those do that\n"
     "                        have `recipients` in their name)\n"
-    "  --quiet               config-install, fixtures-export: replace a file without asking\n"
+    "  --quiet               config-install, fixtures-export: replace a file without asking;\n"
+    "                        config-check: nothing but what was found\n"
     "  --request TEXT        \"client_address=192.0.2.1, sender=a@b.example, "
     "recipient=c@d.example\"\n"
     "  --request-file FILE   one such request a line; - is standard input\n"
@@ -146,6 +152,11 @@ static bool take(struct options *o, int option, const char *value)
         return true;
     case OPTION_RECIPIENTS:
         return o->recipients = true;
+    case OPTION_LOG_CONFIG:
+        fputs("mongrey-server: --log-config has no meaning now; use --console, --syslog and "
+              "log_format\n",
+              stderr);
+        return true;
     case 'D':
         return add_set(o, "debug=true");
     default:

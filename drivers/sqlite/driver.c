@@ -113,40 +113,58 @@ static enum storage_status check_url(const struct storage_url *url, struct stora
     return STORAGE_OK;
 }
 
-/* Whether this process may use the file; errno says why not. It is never opened for that: to close any
- * descriptor of it would give up the locks of all connections that this process has to it, and who
- * comes from another process would then take himself for alone, and remove the journal. */
-static bool may_use(const char *path, bool read_only)
+static enum storage_status refuse_file(const char *path, struct storage_error *error)
 {
-    struct stat s;
-    if (stat(path, &s) != 0)
-        return false;
-    if (S_ISDIR(s.st_mode)) {
-        errno = EISDIR;
-        return false;
-    }
-    return faccessat(AT_FDCWD, path, read_only ? R_OK : R_OK | W_OK, AT_EACCESS) == 0;
-}
-
-/* The file is made before SQLite does it: what mail passes by is not for everyone to read. */
-static enum storage_status make_file(const char *path, bool read_only, struct storage_error *error)
-{
-    bool fine = may_use(path, read_only);
-    if (!fine && errno == ENOENT && !read_only) {
-        /* A file that was not there has no locks to lose. */
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-        if (fd >= 0)
-            close(fd);
-        fine = fd >= 0 || (errno == EEXIST && may_use(path, read_only));
-    }
-    if (fine)
-        return STORAGE_OK;
-    if (errno == ENOENT && !read_only)
-        return sqlite_refuse(error, STORAGE_INVALID,
-                             "cannot make %.120s: its folder is not there; make it first", path);
     bool refused = errno == EACCES || errno == EPERM || errno == EROFS || errno == EISDIR;
     return sqlite_refuse(error, refused ? STORAGE_DENIED : STORAGE_UNAVAILABLE,
                          "cannot open %.150s: %s", path, strerror(errno));
+}
+
+/* The file is made before SQLite does it: what mail passes by is not for everyone to read. It is made
+ * beside its place and closed before it gets its name. */
+static enum storage_status make_file(const char *path, struct storage_error *error)
+{
+    char fresh[4200];
+    int length = snprintf(fresh, sizeof(fresh), "%s.%ld-%lx.new", path, (long)getpid(),
+                          (unsigned long)pthread_self());
+    errno = ENAMETOOLONG;
+    int fd = length < 0 || (size_t)length >= sizeof(fresh)
+                 ? -1
+                 : open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0 && errno == ENOENT)
+        return sqlite_refuse(error, STORAGE_INVALID,
+                             "cannot make %.120s: its folder is not there; make it first", path);
+    if (fd < 0)
+        return refuse_file(path, error);
+    close(fd);
+    bool named = link(fresh, path) == 0 || errno == EEXIST; /* another was quicker */
+    int why = errno;
+    /* A file system without links: who else makes it at the same moment would lose it. */
+    if (!named && (why == EPERM || why == EOPNOTSUPP || why == ENOSYS))
+        return rename(fresh, path) == 0 ? STORAGE_OK : refuse_file(path, error);
+    unlink(fresh);
+    errno = why;
+    return named ? STORAGE_OK : refuse_file(path, error);
+}
+
+/* The file itself is never opened here: POSIX takes all locks of a process on a file away when any
+ * descriptor of it is closed (fcntl(2)), also those that other sessions hold through SQLite, and another
+ * process would then remove the write-ahead log under them. */
+static enum storage_status look_at_file(const char *path, bool read_only,
+                                        struct storage_error *error)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) {
+        if (errno == ENOENT && !read_only)
+            return make_file(path, error);
+        return refuse_file(path, error);
+    }
+    errno = EISDIR;
+    if (S_ISDIR(s.st_mode))
+        return refuse_file(path, error);
+    if (faccessat(AT_FDCWD, path, read_only ? R_OK : R_OK | W_OK, AT_EACCESS) != 0)
+        return refuse_file(path, error);
+    return STORAGE_OK;
 }
 
 /* A connection to a file that is there and has the schema. Each new session asks anew: the file may have
@@ -156,7 +174,7 @@ static enum storage_status reach(const struct storage_db *db, sqlite3 **sqlite,
 {
     enum storage_status status = STORAGE_OK;
     if (db->path != NULL)
-        status = make_file(db->path, db->host->read_only, error);
+        status = look_at_file(db->path, db->host->read_only, error);
     if (status == STORAGE_OK)
         status = sqlite_connect(db, sqlite, error);
     if (status == STORAGE_OK)

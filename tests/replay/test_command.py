@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -528,3 +529,22 @@ def test_unknown_user_is_an_error(run):
 def test_descriptors_are_not_inherited_by_chance(start):
     """Standard streams, listener, database and what the loop needs: a leak at the start would show here."""
     assert start().descriptors() < 40
+
+
+def test_what_another_process_leaves_behind_takes_nothing_away(start, folder):
+    """SQLite's last user removes the write-ahead log. A daemon that had lost its locks, by closing a descriptor
+    of the store that is not SQLite's, would not be seen, and would write on into a file without a name."""
+    server = start()
+    for number in range(3):
+        server.ask(client_address=f"203.0.{number}.9")
+        time.sleep(0.8)  # for the sessions that the daemon opens when it needs them
+    other = ["policy", "--console"]
+    variables = {"MONGREY_DB": f"sqlite:///{server.database}"}
+    for number in range(3, 6):
+        asked = encode(request(client_address=f"203.0.{number}.9")).decode()
+        assert "Greylisted" in run_command(folder, *other, text=asked, environment=variables).stdout
+        server.ask(client_address=f"203.0.{number + 100}.9")
+    server.kill()
+    with contextlib.closing(sqlite3.connect(server.database)) as store:
+        kept = {row[0] for row in store.execute("select client_address from greylist_entry")}
+    assert kept == {f"203.0.{number}.9" for number in (0, 1, 2, 3, 4, 5, 103, 104, 105)}
