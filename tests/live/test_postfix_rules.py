@@ -28,8 +28,8 @@ policy_settings:
 RECORDS = {
     "domain": ["t.test", "opt.test", "xn--bcher-kva.test"],
     "mynetwork": ["203.0.113.0/24"],
-    "blacklist": ["sender bad@x.test", "client_name mx.bad.test", "helo_name bad-helo.test", "client_address 192.0.2.66",
-                  "policy_context closed", "sender spam@xn--bcher-kva.test"],
+    "blacklist": ["sender bad@x.test", "client_name mx.bad.test", "helo_name bad-helo.test",
+                  "client_address 192.0.2.66", "policy_context closed", "sender spam@xn--bcher-kva.test"],
     "whitelist": ["sender friend@x.test", "client_name .friends.test", "sender ünal@x.test"],
     "policy": [
         {"name": "slow", "field_name": "recipient", "value": "slow@t.test", "greylist_remaining": "1h"},
@@ -37,7 +37,8 @@ RECORDS = {
         {"name": "opt", "field_name": "recipient", "value": "opt.test", "greylist_default": "off"},
         {"name": "opted", "field_name": "recipient", "value": OPTED, "greylist_default": "on"},
         {"name": "second", "field_name": "policy_context", "value": "second", "greylist_remaining": "90s"},
-        {"name": "data", "field_name": "recipient", "value": "data@t.test", "states": "DATA", "greylist_remaining": "70s"},
+        {"name": "data", "field_name": "recipient", "value": "data@t.test", "states": "DATA",
+         "greylist_remaining": "70s"},
         {"name": "end", "field_name": "recipient", "value": "end@t.test", "states": "END-OF-MESSAGE",
          "reply_greylist": "451 4.7.1 Not yet, %(sender)s (policy %(policy)s)"},
     ],
@@ -49,7 +50,9 @@ CONTEXTS = """{name}_restrictions = reject_unauth_destination,
  check_policy_service {{ {service}, policy_context=first }},
  check_policy_service {{ {service}, policy_context=second }}
 """
-CLOSED = "{name}_restrictions = reject_unauth_destination, check_policy_service {{ {service}, policy_context=closed }}\n"
+CLOSED = """{name}_restrictions = reject_unauth_destination,
+ check_policy_service {{ {service}, policy_context=closed }}
+"""
 NOTHING = "{name}_restrictions = reject_unauth_destination\n"
 LATE = "check_policy_service {{ {service} }}"
 
@@ -203,7 +206,8 @@ def test_a_check_at_data(mongrey, send):
     who = somebody()
     sent = send(who, "data@t.test", entrance="data")
     assert sent.reply.startswith("250 ") and not sent.accepted
-    assert sent.end == f"450 4.2.0 <DATA>: Data command rejected: Greylisted for 70 seconds. policy[data] - {URL}#greylisted"
+    assert sent.end == "450 4.2.0 <DATA>: Data command rejected: Greylisted for 70 seconds. policy[data] - " \
+                       f"{URL}#greylisted"
     other = send(somebody(), ANN, entrance="data")
     assert other.accepted, "no policy asks at DATA for this one"
 

@@ -1,14 +1,15 @@
-"""Lists and policies in a running daemon: changes, exchanges under load, records that are wrong, patterns that would stall."""
+"""Lists and policies in a running daemon: changes, exchanges under load, wrong records, patterns that would stall."""
 
 import concurrent.futures
 import re
 import signal
+import sqlite3
 import time
 
 import pytest
 
 from lib import place
-from lib.daemon import Daemon
+from lib.daemon import Daemon, run_command
 from lib.policy import letters, new_address, unique
 from lib.store import Store
 
@@ -125,7 +126,8 @@ def test_answers_while_lists_are_exchanged(begin):
     second = ("UPDATE policy SET greylist_remaining = '32s', name = 'two'", []), \
              ("UPDATE blacklist SET value = 'two@x.test', slug = 'two' WHERE id = 'b'", [])
     store, daemon = begin({
-        "policy": [{"id": "p", "name": "one", "field_name": "recipient", "value": ".t.test", "greylist_remaining": "31s"}],
+        "policy": [{"id": "p", "name": "one", "field_name": "recipient", "value": ".t.test",
+                    "greylist_remaining": "31s"}],
         "blacklist": [{"id": "b", "field_name": "sender", "value": "one@x.test"}, "sender always@x.test"]
                      + [f"sender {letters(number)}@z.test" for number in range(1, 2000)],
         "whitelist": ["sender /^friend[0-9]+@/"]})
@@ -301,3 +303,47 @@ def test_hits_are_counted_and_move_nothing(begin):
     assert store.hits("whitelist", "w") == (53, START + 149)
     assert [store.hits(*which)[0] for which in
             (("whitelist", "never"), ("whitelist", "late"), ("blacklist", "past"))] == [0, 0, 0]
+
+
+def test_while_the_store_is_away_nobody_is_rejected_for_want_of_lists(folder):
+    """Without domains and networks everybody would relay; once the store is there, its lists count."""
+    store = Store(folder)
+    store.fill({"domain": ["own.test"], "mynetwork": ["203.0.113.0/24"]})
+    switches = "policy_settings: {domain_vrfy: true, mynetwork_vrfy: true, spoofing_enable: true}\n"
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    daemon = Daemon(folder=folder, settings=CLOCK + switches)
+    try:
+        daemon.start()
+        stranger = lambda: ask(daemon, sender="a@own.test", recipient="b@elsewhere.test")
+        assert stranger() == "DUNNO"
+        other.close()
+        place.wait_for(lambda: stranger() == f"554 5.7.1 spoofing [a@own.test] - {URL}#554", "the lists", 15)
+        place.wait_for(lambda: ask(daemon, recipient=unique("to") + "@own.test") == new_answer(), "the greylist", 15)
+        assert ask(daemon, recipient="b@elsewhere.test") == f"554 5.7.1 relay denied - {URL}#554"
+    finally:
+        daemon.close()
+
+
+def test_who_comes_and_goes_beside_a_running_daemon_leaves_its_journal_alone(begin):
+    """The last to leave an SQLite file removes its journal. Whoever takes himself for that while the daemon is there
+    takes away what it has not yet moved into the file, and the file is soon none any more."""
+    store, daemon = begin({"blacklist": [{"id": "b", "field_name": "sender", "value": "bad@x.test"}]})
+    assert ask(daemon) == new_answer()
+    journal = store.path.with_name(store.path.name + "-wal")
+    before = journal.stat().st_ino
+    for number in range(3):
+        lists = daemon.log().count(b" lists: ")
+        store.set("blacklist", "b", value=f"bad{letters(number + 1)}@x.test")
+        assert journal.exists() and journal.stat().st_ino == before
+        daemon.send_signal(signal.SIGHUP)
+        place.wait_for(lambda: daemon.log().count(b" lists: ") > lists, "the new lists")
+        asked = f"client_address={new_address()}, sender=a@x.test, recipient=b@t.test"
+        assert run_command(daemon.folder, "check", "--record", "--request", asked).returncode == 0
+        assert journal.exists() and journal.stat().st_ino == before
+        assert ask(daemon) == new_answer()
+    assert ask(daemon, sender="badc@x.test") == black("badc@x.test")
+    assert daemon.stop() == 0
+    assert store.look("PRAGMA integrity_check") == [("ok",)]
+    assert store.keys() >= 7
