@@ -11,6 +11,7 @@ static enum check_answer ask(struct inquiry *q)
         return CHECK_NEXT;
     reply_set(q, OUTCOME_REJECT, "blacklisted", q->settings->reply_blacklist,
               listed_value(q, met.field));
+    q->verdict.entry = met.entry->value;
     return CHECK_DECIDED;
 }
 

@@ -13,6 +13,7 @@ static enum check_answer ask(struct inquiry *q)
     write_text(&action, listed_value(q, met.field));
     write_literal(&action, "]");
     verdict_close(&q->verdict, &action);
+    q->verdict.entry = met.entry->value;
     return CHECK_DECIDED;
 }
 

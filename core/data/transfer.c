@@ -8,8 +8,10 @@
 #include "core/data/batch.h"
 #include "core/data/fixtures.h"
 #include "core/data/keys.h"
+#include "core/data/present.h"
 
 #define PAGE 500
+#define DIFFERING_MOST 20 /* that are told of one by one */
 #define IMPORT_ARENA_MAX ((size_t)64 * 1024 * 1024)
 
 struct import {
@@ -17,7 +19,8 @@ struct import {
     struct arena arena;
     struct keys *there; /* of the kind at hand; NULL until one of them was there already */
     enum kind kind;
-    bool met; /* one was */
+    bool replace; /* what is there and differs */
+    size_t differing;
     const char *name;
     struct transfer_tally *tally;
     transfer_say *say;
@@ -30,7 +33,7 @@ static void count_error(struct import *im, unsigned line, const char *what)
     snprintf(text, sizeof(text), "%s:%u: %s", im->name, line, what);
     im->tally->entries++;
     im->tally->error++;
-    im->say(im->context, text);
+    im->say(im->context, true, text);
 }
 
 /* Nothing of the reader's lies in the arena any more: all of it goes once what waits is written. */
@@ -56,31 +59,48 @@ static void told(void *context, size_t tag, enum storage_status status, const ch
     if (status == STORAGE_OK) {
         im->tally->success++;
     } else if (status == STORAGE_EXISTS) {
-        im->tally->warn++;
-        im->met = true;
+        im->tally->warn++; /* somebody else was quicker */
     } else {
         im->tally->entries--;
         count_error(im, (unsigned)tag, why);
     }
 }
 
-/* Where one record is there, many may be: from then on they are known beforehand. */
+/* What the store had before this file. */
 static bool is_there(struct import *im, enum kind kind, struct text key)
 {
-    if (im->kind != kind) {
+    if (im->there == NULL || im->kind != kind) {
         keys_free(im->there);
-        im->there = NULL;
-        im->met = false;
+        im->there = keys_load(im->batch.line, kind);
         im->kind = kind;
     }
-    if (im->met && im->there == NULL)
-        im->there = keys_load(im->batch.line, kind);
-    im->met = false;
-    if (im->there == NULL || !keys_have(im->there, key))
-        return false;
+    return im->there != NULL && keys_have(im->there, key);
+}
+
+static void say_differs(struct import *im, enum kind kind, unsigned line, struct text key)
+{
+    char text[900];
+    struct writer w = writer_on(text, sizeof(text));
+    if (++im->differing > DIFFERING_MOST)
+        return;
+    write_format(&w, "%s:%u: %s ", im->name, line, record_kinds[kind].name);
+    write_escaped(&w, key, "", 200);
+    write_literal(&w, " is there already, and differs: it stays as it is (--replace)");
+    im->say(im->context, false, writer_end(&w));
+}
+
+/* True: it is to be written over `present`. */
+static bool is_to_replace(struct import *im, enum kind kind, unsigned line,
+                          const struct storage_value *values, struct present *present)
+{
+    enum presence presence = present_compare(im->batch.line, kind, values, present);
+    if (presence == PRESENT_DIFFERS && im->replace)
+        return true;
+    if (presence == PRESENT_DIFFERS)
+        say_differs(im, kind, line, record_key(values));
     im->tally->entries++;
     im->tally->warn++;
-    return true;
+    return false;
 }
 
 static bool take_record(void *context, enum kind kind, unsigned line,
@@ -88,7 +108,9 @@ static bool take_record(void *context, enum kind kind, unsigned line,
 {
     struct import *im = context;
     size_t size = record_fields(kind) * sizeof(*values);
-    if (is_there(im, kind, record_key(values)))
+    struct present present;
+    bool there = is_there(im, kind, record_key(values));
+    if (there && !is_to_replace(im, kind, line, values, &present))
         return sweep(im, IMPORT_ARENA_MAX / 4);
     struct storage_value *kept = arena_take(&im->arena, size);
     if (kept == NULL) {
@@ -97,21 +119,22 @@ static bool take_record(void *context, enum kind kind, unsigned line,
     }
     memcpy(kept, values, size);
     im->tally->entries++;
-    batch_add(&im->batch, kind, NULL, 0, kept, line);
+    batch_add(&im->batch, kind, there ? present.id : NULL, there ? present.version : 0, kept, line);
     return sweep(im, im->batch.count == BATCH_MAX ? 0 : IMPORT_ARENA_MAX / 4) && !im->batch.lost;
 }
 
 bool transfer_import(struct store_line *line, struct text file, const char *name, int64_t now,
-                     struct transfer_tally *tally, transfer_say *say, void *context)
+                     bool replace, struct transfer_tally *tally, transfer_say *say, void *context)
 {
     struct import *im = calloc(1, sizeof(*im));
     *tally = (struct transfer_tally){0};
     if (im == NULL) {
-        say(context, "out of memory");
+        say(context, true, "out of memory");
         return false;
     }
     im->arena = arena_make(IMPORT_ARENA_MAX);
     im->name = name;
+    im->replace = replace;
     im->tally = tally;
     im->say = say;
     im->context = context;
@@ -120,6 +143,11 @@ bool transfer_import(struct store_line *line, struct text file, const char *name
         .record = take_record, .refused = refused, .context = im, .arena = &im->arena};
     bool fine = fixtures_read(file, now, &sink);
     fine = batch_write(&im->batch) && fine && tally->error == 0;
+    if (im->differing > DIFFERING_MOST) {
+        char text[64];
+        snprintf(text, sizeof(text), "%zu more differ", im->differing - DIFFERING_MOST);
+        say(context, false, text);
+    }
     keys_free(im->there);
     arena_free(&im->arena);
     free(im);

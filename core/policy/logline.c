@@ -47,6 +47,7 @@ static void write_as_text(struct writer *w, const struct verdict *v, const struc
         write_literal(w, ", delay=");
         write_number(w, v->delay);
     }
+    write_field(w, ", entry=", v->entry, " ,", POLICY_MOST);
     write_request_text(w, r);
     write_field(w, ", policy=", text_of(v->policy), " ,", POLICY_MOST);
     write_field(w, ", would_action=", v->would, ",", WOULD_MOST);
@@ -93,6 +94,8 @@ static void write_as_json(struct writer *w, const struct verdict *v, const struc
     MEMBER(sender);
     MEMBER(recipient);
 #undef MEMBER
+    if (v->entry.size > 0)
+        write_member(w, ",\"entry\":", v->entry, POLICY_MOST);
     if (v->policy != NULL)
         write_member(w, ",\"policy\":", text_of(v->policy), POLICY_MOST);
     else

@@ -10,6 +10,7 @@ struct writer verdict_open(struct verdict *v, enum outcome outcome, const char *
     struct writer r = writer_on(v->reason, sizeof(v->reason));
     v->outcome = outcome;
     v->delay = -1;
+    v->entry = (struct text){NULL, 0};
     write_literal(&r, reason);
     writer_end(&r);
     return writer_on(v->action, sizeof(v->action));

@@ -21,6 +21,7 @@ struct verdict {
     char action[VERDICT_TEXT_MAX + 1]; /* terminated */
     char reason[VERDICT_REASON_MAX + 1];
     char id[ID_SIZE + 1];
+    struct text entry;  /* of a list, that decided; empty: none did. Lent by the lists in force */
     struct text would;  /* what an entry that is not enforced would have answered; empty: none */
     struct text checks; /* what each check found, for the log; empty: not wanted */
 };

@@ -11,6 +11,7 @@
 #include "core/data/listfile.h"
 #include "core/data/transfer.h"
 #include "core/server/commands.h"
+#include "core/server/daemon.h"
 #include "core/server/exits.h"
 #include "core/server/replace.h"
 
@@ -23,24 +24,27 @@ struct way {
     struct store_line line;
 };
 
-static int way_open(struct way *way, const struct settings_sources *sources, bool read_only)
+static int way_open(struct way *way, const struct options *options,
+                    const struct settings_sources *sources, bool read_only)
 {
     struct storage_error error = {0, ""};
     memset(way, 0, sizeof(*way));
     way->settings = command_settings(sources);
     if (way->settings == NULL)
         return EXIT_CONFIG;
-    struct store_options options = {
+    struct store_options wanted = {
         .url = way->settings->db_url,
         .driver_path = way->settings->driver_path,
         .call_timeout = CALL_TIMEOUT,
         .read_only = read_only,
     };
-    way->store = store_make(&options, &error);
+    way->store = store_make(&wanted, &error);
     if (way->store == NULL) {
         log_error("%s", error.text);
         return EXIT_CONFIG;
     }
+    if (options->user != NULL && !daemon_become(options->user))
+        return EXIT_FAILED;
     store_line_start(&way->line, way->store);
     enum storage_status status = store_open(way->store, &error);
     if (status == STORAGE_OK)
@@ -79,13 +83,16 @@ static const char *choose_path(const struct way *way, const struct options *opti
     return data_find_fixtures(named, home_of(sources), memory, size);
 }
 
-static void say_error(void *context, const char *text)
+static void say_line(void *context, bool wrong, const char *text)
 {
     (void)context;
-    log_error("%s", text);
+    if (wrong)
+        log_error("%s", text);
+    else
+        log_warning("%s", text);
 }
 
-static int import_file(struct way *way, const char *path)
+static int import_file(struct way *way, const char *path, bool replace)
 {
     char why[160];
     size_t size;
@@ -96,8 +103,8 @@ static int import_file(struct way *way, const char *path)
         return EXIT_FAILED;
     }
     bool fine = transfer_import(&way->line, (struct text){memory, size},
-                                strcmp(path, "-") == 0 ? "standard input" : path, clock_wall(), &t,
-                                say_error, NULL);
+                                strcmp(path, "-") == 0 ? "standard input" : path, clock_wall(),
+                                replace, &t, say_line, NULL);
     log_info("IMPORT entries[%zu] - success[%zu] - warn[%zu] - error[%zu]", t.entries, t.success,
              t.warn, t.error);
     free(memory);
@@ -108,11 +115,11 @@ int command_fixtures_import(const struct options *options, const struct settings
 {
     char memory[4096];
     struct way way;
-    int status = way_open(&way, sources, false);
+    int status = way_open(&way, options, sources, false);
     if (status == EXIT_FINE) {
         const char *path = choose_path(&way, options, sources, memory, sizeof(memory));
         if (path != NULL)
-            status = import_file(&way, path);
+            status = import_file(&way, path, options->replace);
         else {
             log_error("there is neither " DATA_FIXTURES
                       " nor ~/mongrey/server-fixtures.yml; name a file with --fixtures");
@@ -145,7 +152,7 @@ int command_fixtures_export(const struct options *options, const struct settings
 {
     char memory[4096];
     struct way way;
-    int status = way_open(&way, sources, true);
+    int status = way_open(&way, options, sources, true);
     if (status == EXIT_FINE) {
         const char *path = choose_path(&way, options, sources, memory, sizeof(memory));
         status = export_to(&way, path != NULL ? path : DATA_FIXTURES, options->quiet);
@@ -163,7 +170,7 @@ int command_import_whitelist(const struct options *options, const struct setting
               stderr);
         return EXIT_WRONG_USE;
     }
-    int status = way_open(&way, sources, false);
+    int status = way_open(&way, options, sources, false);
     if (status == EXIT_FINE) {
         for (const char *const *path = options->arguments; *path != NULL; path++) {
             bool recipients = options->recipients || listfile_has_recipients(*path);

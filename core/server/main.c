@@ -57,6 +57,21 @@ static void open_standard(void)
         close(fd);
 }
 
+/* NULL: none is like it. */
+static const char *nearest_command(const char *written)
+{
+    const char *nearest = NULL;
+    unsigned best = 4;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        unsigned distance = text_distance(text_of(written), text_of(commands[i].name));
+        if (distance < best) {
+            best = distance;
+            nearest = commands[i].name;
+        }
+    }
+    return nearest;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -84,7 +99,10 @@ int main(int argc, char **argv)
             return status;
         }
     }
-    fprintf(stderr, "mongrey-server: there is no command %s; try: mongrey-server --help\n",
-            options.command);
+    fprintf(stderr, "mongrey-server: there is no command %s", options.command);
+    const char *nearest = nearest_command(options.command);
+    if (nearest != NULL)
+        fprintf(stderr, "; is %s meant?", nearest);
+    fputs("; try: mongrey-server --help\n", stderr);
     return EXIT_WRONG_USE;
 }

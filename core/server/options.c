@@ -23,6 +23,7 @@ enum {
     OPTION_EXPLAIN,
     OPTION_FIXTURES,
     OPTION_RECIPIENTS,
+    OPTION_REPLACE,
     OPTION_LOG_CONFIG
 };
 
@@ -40,6 +41,7 @@ static const struct option table[] = {
     {"record", no_argument, NULL, OPTION_RECORD},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"fixtures", required_argument, NULL, OPTION_FIXTURES},
+    {"replace", no_argument, NULL, OPTION_REPLACE},
     {"recipients", no_argument, NULL, OPTION_RECIPIENTS},
     {"log-config", required_argument, NULL, OPTION_LOG_CONFIG},
     {"debug", no_argument, NULL, 'D'},
@@ -73,7 +75,7 @@ static const char help[] =
     "  --set KEY=VALUE       one setting, before file and environment (may be repeated)\n"
     "  --pid FILE            write the process id\n"
     "  --daemon              detach once it listens; logs to syslog unless --console\n"
-    "  --user NAME           run as this user after binding\n"
+    "  --user NAME           run as this user after binding; imports and exports: from the start\n"
     "  --console, --syslog   where to log (default: standard error; for policy syslog, since\n"
     "                        spawn(8) connects standard error to Postfix)\n"
     "  --fixtures FILE       what fixtures-import and fixtures-export read and write; - is "
@@ -81,6 +83,7 @@ static const char help[] =
     "                        input or output; else $MONGREY_SERVER_FIXTURES,\n"
     "                        /var/lib/mongrey/server-fixtures.yml, ~/mongrey/server-fixtures.yml\n"
     "                        config-check: check its records, not the store's\n"
+    "  --replace             fixtures-import: also what is there already and differs\n"
     "  --recipients          import-whitelist: the files list recipients (else only those do that\n"
     "                        have `recipients` in their name)\n"
     "  --quiet               config-install, fixtures-export: replace a file without asking;\n"
@@ -150,6 +153,8 @@ static bool take(struct options *o, int option, const char *value)
     case OPTION_FIXTURES:
         o->fixtures = value;
         return true;
+    case OPTION_REPLACE:
+        return o->replace = true;
     case OPTION_RECIPIENTS:
         return o->recipients = true;
     case OPTION_LOG_CONFIG:
@@ -196,7 +201,13 @@ bool options_read(int argc, char **argv, struct options *o, bool *done)
         o->arguments = (const char *const *)argv + optind + 1;
         return true;
     }
-    fprintf(stderr, "mongrey-server: %s; try: mongrey-server --help\n",
-            optind == argc ? "a command is missing" : "one command at a time");
+    if (optind == argc)
+        fputs("mongrey-server: a command is missing; try: mongrey-server --help\n", stderr);
+    else
+        fprintf(
+            stderr,
+            "mongrey-server: one command at a time: `%s` is too much (a file goes with --fixtures, "
+            "--settings or --request-file); try: mongrey-server --help\n",
+            argv[optind + 1]);
     return false;
 }

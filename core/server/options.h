@@ -20,6 +20,7 @@ struct options {
     bool quiet;
     bool record;
     bool explain;
+    bool replace;
     bool recipients;              /* --recipients */
     const char *const *arguments; /* behind the command, of those that take some; ends with NULL */
     const char *command;          /* NULL: --version or --help was all, and is done */

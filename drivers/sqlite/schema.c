@@ -131,8 +131,8 @@ static enum storage_status look(sqlite3 *sqlite, int64_t *version, struct storag
         return sqlite_status(sqlite, code, error);
     if (application != APPLICATION_ID && (objects > 0 || application != 0))
         return sqlite_refuse(error, STORAGE_SCHEMA,
-                             "the file holds another program's database; choose another file (to "
-                             "take over 0.4.4's, see mongrey-migration)");
+                             "the file holds another program's database; choose another file (if "
+                             "it is 0.4.4's own: this version can not take it over yet)");
     if (*version > SCHEMA_VERSION)
         return sqlite_refuse(
             error, STORAGE_SCHEMA,

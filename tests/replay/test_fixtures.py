@@ -444,3 +444,24 @@ def test_a_reload_merges_the_fixtures_too(start, folder):
     place.wait_for(lambda: server.ask(client_address="203.0.113.10") == "DUNNO whitelisted [203.0.113.10]",
                    "the new entry")
     assert "Greylisted" in server.ask(client_address="203.0.113.9")
+
+
+def test_what_is_there_and_differs_is_named_and_replaced_on_request(folder):
+    def bring(delay, *options):
+        text = f"version: 1\npolicy:\n- {{name: shop, value: 192.0.2.0/24, greylist_remaining: {delay}}}\n"
+        return run_command(folder, *options, "--fixtures", "-", "fixtures-import", text=text)
+
+    def kept():
+        return run_command(folder, "--fixtures", "-", "fixtures-export").stdout
+
+    assert bring("5m").returncode == 0
+    again = bring("5m")
+    assert "differs" not in again.stderr and "warn[1]" in again.stderr
+    other = bring("10m")
+    assert other.returncode == 0
+    assert "warning: standard input:3: policy shop is there already, and differs: it stays as it is" in other.stderr
+    assert "greylist_remaining: '5m'" in kept()
+    replaced = bring("10m", "--replace")
+    assert "success[1] - warn[0]" in replaced.stderr
+    assert "greylist_remaining: '10m'" in kept()
+    assert "warn[1]" in bring("10m", "--replace").stderr

@@ -208,6 +208,7 @@ def test_a_bad_record_is_named_and_the_others_count(begin):
                               "greylist_remaining": "30s"})
     records["domain"].append("own.test")
     _, daemon = begin(records)
+    place.wait_for(lambda: b" lists: " in daemon.log(), "the lists, which are read behind `listening on`")
     log = daemon.log().decode()
     for kind, rows in BAD.items():
         for record, column, why in rows:

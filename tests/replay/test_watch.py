@@ -400,3 +400,16 @@ def test_close_socket_answers_only_the_first_of_a_pipeline(start):
         peer.drop()
     server.send_signal(signal.SIGUSR1)
     server.wait_log(r"counters: .* requests=2 ")
+
+
+@pytest.mark.parametrize("form, wanted", [("text", "reason=whitelisted, entry=203.0.113.0/24, client_name="),
+                                          ("json", '"entry":"203.0.113.0/24"')])
+def test_a_line_names_the_entry_that_decided(start, folder, form, wanted):
+    fixtures = folder / "lists.yml"
+    fixtures.write_text("version: 1\nwhitelist:\n- {value: 203.0.113.0/24}\n")
+    server = start(MONGREY_SERVER_FIXTURES=fixtures, MONGREY_LOG_FORMAT=form)
+    server.ask(client_address="203.0.113.9")
+    server.ask(client_address="203.0.114.9")
+    place.wait_for(lambda: b"203.0.114.9" in server.log(), "both lines")
+    assert server.log().decode().count(wanted) == 1
+    assert server.log().decode().count("entry") == 1
