@@ -1,6 +1,6 @@
 /* idn.c: see idn.h. The only file that knows libidn2 and libunistring.
  *
- * No UTS 46 mapping: it would make one domain of several (it drops soft hyphens, and turns circled
+ * No UTS 46 mapping in idn_domain: it would make one domain of several (it drops soft hyphens, and turns circled
  * digits into plain ones), and an address that can be written in two ways is a way around a list. */
 #include "core/base/idn.h"
 
@@ -121,6 +121,28 @@ bool idn_domain(struct text domain, struct writer *out)
         return true;
     write_foreign(out, domain);
     return false;
+}
+
+bool idn_mapped(struct text domain, struct writer *out)
+{
+    char name[IDN_NORMALISED_MAX + 1];
+    uint8_t *found = NULL;
+    if (domain.size > IDN_NORMALISED_MAX || memchr(domain.data, '\0', domain.size) != NULL ||
+        u8_check((const uint8_t *)domain.data, domain.size) != NULL)
+        return false;
+    memcpy(name, domain.data, domain.size);
+    name[domain.size] = '\0';
+    if (idn2_lookup_u8((const uint8_t *)name, &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
+        IDN2_OK)
+        return false;
+    struct text mapped = text_of((const char *)found);
+    bool fine = mapped.size > 0 && mapped.size <= IDN_DOMAIN_MAX && is_ascii(mapped);
+    if (fine && mapped.size > 1 && mapped.data[mapped.size - 1] == '.')
+        mapped.size--;
+    if (fine)
+        write_lower(out, mapped);
+    idn2_free(found);
+    return fine;
 }
 
 bool idn_local(struct text local, struct writer *out)

@@ -26,6 +26,9 @@
 /* A-labels (IDNA2008), in lower case, without one trailing dot. ASCII is not judged. False: it
  * could not be converted, and was escaped. */
 bool idn_domain(struct text domain, struct writer *out);
+/* The A-labels that a resolver asks for: as above after UTS 46's mapping (non-transitional, as Postfix
+ * does it), which makes one name of several. For what idn_domain escapes. False: nothing was written. */
+bool idn_mapped(struct text domain, struct writer *out);
 /* NFC, ASCII letters in lower case. False: it is no UTF-8, and was escaped. */
 bool idn_local(struct text local, struct writer *out);
 

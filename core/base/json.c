@@ -42,7 +42,8 @@ static size_t escape(struct text t, char piece[16], size_t *length)
         piece[1] = (char)code;
         return 2;
     }
-    if (!text_is_printable((struct text){t.data, *length}))
+    /* JSON keeps blanks as they are: a value could hold fail2ban's `reject host [192.0.2.1]`. */
+    if (code == '[' || !text_is_printable((struct text){t.data, *length}))
         return put_code(piece, code);
     memcpy(piece, t.data, *length);
     return *length;

@@ -14,8 +14,8 @@
 
 #define NEST_MAX 32
 /* A backtrack costs 10 to 25 ns, and then perhaps a loop over the text. */
-#define STEPS_IN_ALL 8000U
-#define STEPS_BY_SIZE_MAX (8000U * 96U)
+#define STEPS_IN_ALL 4000U
+#define STEPS_BY_SIZE_MAX (4000U * 96U)
 #define STEPS_AT_FIRST 24U
 #define SIZE_BY_STARTS_MAX (256U * 256U)
 #define DEPTH_MAX 4000U
@@ -172,14 +172,14 @@ enum pattern_answer pattern_match(const struct pattern *pattern, struct text tex
     if (text.data == NULL)
         text = TEXT("");
     unsigned many = 0;
+    bool more = true; /* steps: in a long text with many starts each may be a loop over it */
     if (text.size > 256) {
         many = starts(code, text);
-        if (many * text.size > SIZE_BY_STARTS_MAX)
-            return PATTERN_GAVE_UP;
+        more = many * text.size <= SIZE_BY_STARTS_MAX;
     }
     /* Nearly all end within the first few steps; only for the others are the starts counted. */
     int rc = run(code, text, STEPS_AT_FIRST, room);
-    if (rc == PCRE2_ERROR_MATCHLIMIT) {
+    if (rc == PCRE2_ERROR_MATCHLIMIT && more) {
         many = many > 0 ? many : starts(code, text);
         rc = run(code, text, steps_for(text.size, many), room);
     }

@@ -23,6 +23,18 @@ static struct text make_probe(char *memory, const char *piece, struct text writt
     return (struct text){memory, PROBE_REPEAT + tail + 1};
 }
 
+/* A long local part of that piece, as an address. */
+static struct text make_address(char *memory, const char *piece)
+{
+    static const char tail[] = "@x.test";
+    size_t size = strlen(piece);
+    size_t repeat = PROBE_SIZE - sizeof(tail);
+    for (size_t i = 0; i < repeat; i++)
+        memory[i] = piece[i % size];
+    memcpy(memory + repeat, tail, sizeof(tail) - 1);
+    return (struct text){memory, repeat + sizeof(tail) - 1};
+}
+
 /* What a sender may choose so that a pattern that can try in many ways tries them all. */
 static bool costs(const struct pattern *p, struct text written, struct pattern_room *room)
 {
@@ -30,6 +42,8 @@ static bool costs(const struct pattern *p, struct text written, struct pattern_r
     char memory[PROBE_SIZE];
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
         if (pattern_match(p, make_probe(memory, pieces[i], written), room) == PATTERN_GAVE_UP)
+            return true;
+        if (pattern_match(p, make_address(memory, pieces[i]), room) == PATTERN_GAVE_UP)
             return true;
     }
     return false;

@@ -51,7 +51,7 @@ static void write_as_text(struct writer *w, const struct verdict *v, const struc
     write_request_text(w, r);
     write_field(w, ", policy=", text_of(v->policy), " ,", POLICY_MOST);
     write_field(w, ", would_action=", v->would, ",", WOULD_MOST);
-    write_field(w, ", checks=", v->checks, ",", CHECKS_MOST);
+    write_field(w, ", checks=", v->checks, ",[", CHECKS_MOST); /* none forges fail2ban's `host [` */
     write_literal(w, ", id=");
     write_literal(w, v->id);
 }
@@ -208,6 +208,6 @@ void logline_log_talk(const struct verdict *v, const struct request *r)
     write_literal(&w, "answered: ");
     write_literal(&w, v->id);
     write_literal(&w, " ");
-    write_escaped(&w, (struct text){v->action, v->action_size}, "", VERDICT_TEXT_MAX);
+    write_escaped(&w, (struct text){v->action, v->action_size}, "[", VERDICT_TEXT_MAX);
     log_line(LOG_LEVEL_INFO, writer_text(&w));
 }

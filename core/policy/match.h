@@ -52,13 +52,23 @@ struct match {
 };
 
 #define MATCH_GAVE_UP_MAX 3
+#define MATCH_PATTERNS_NS 2000000 /* that the patterns of one sort may take in one look-up */
+
+/* What the patterns of one sort have cost in this look-up. */
+struct match_cost {
+    unsigned gave_up;
+    uint64_t spent; /* ns */
+};
 
 /* One look-up: what patterns need, and what became of them. */
 struct match_run {
     struct pattern_room *room; /* this thread's; NULL: patterns are left out */
-    unsigned gave_up;          /* patterns whose match was broken off; at MATCH_GAVE_UP_MAX no
-                                  more are run */
-    uint32_t gave_up_numbers[MATCH_GAVE_UP_MAX];
+    /* Those whose literal stands in the text, and those that have none. At MATCH_GAVE_UP_MAX or
+     * MATCH_PATTERNS_NS no more of that sort are run. */
+    struct match_cost filed;
+    struct match_cost always;
+    unsigned gave_up; /* patterns whose match was broken off, or that were not run any more */
+    uint32_t gave_up_numbers[MATCH_GAVE_UP_MAX]; /* the first of them */
     bool too_long;   /* a text over PATTERN_TEXT_MAX was held against no pattern */
     size_t left_out; /* matches beyond `most` */
 };

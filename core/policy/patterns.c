@@ -6,6 +6,8 @@
  * patterns with numbers in them share a thousand.) */
 #include "core/policy/patterns.h"
 
+#include "core/base/clock.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,15 +270,30 @@ struct hunt {
     void *context;
 };
 
-static void try(const struct hunt *h, const struct patterns_entry *e)
+static void note_gave_up(struct match_run *run, uint32_t number)
 {
-    if (h->run->gave_up >= MATCH_GAVE_UP_MAX)
+    if (run->gave_up < MATCH_GAVE_UP_MAX)
+        run->gave_up_numbers[run->gave_up] = number;
+    run->gave_up++;
+}
+
+/* One pattern costs a fraction of a millisecond at most; a great many that each cost nearly that are
+ * bounded by the clock. */
+static void try(const struct hunt *h, const struct patterns_entry *e, struct match_cost *cost)
+{
+    if (cost->gave_up >= MATCH_GAVE_UP_MAX || cost->spent >= MATCH_PATTERNS_NS) {
+        note_gave_up(h->run, e->number);
         return;
+    }
+    uint64_t before = clock_nanoseconds();
     enum pattern_answer answer = pattern_match(e->pattern, h->text, h->run->room);
+    cost->spent += clock_nanoseconds() - before;
     if (answer == PATTERN_YES)
         h->found(h->context, h->field, e->number);
-    if (answer == PATTERN_GAVE_UP)
-        h->run->gave_up_numbers[h->run->gave_up++] = e->number;
+    if (answer == PATTERN_GAVE_UP) {
+        cost->gave_up++;
+        note_gave_up(h->run, e->number);
+    }
 }
 
 /* The patterns filed under the gram at `at`, whose literal is around it here for the first time (so
@@ -294,7 +311,7 @@ static void try_filed(const struct patterns *p, const struct hunt *h, struct tex
         const char *literal = p->pool + e->literal;
         if (memcmp(here, literal, e->size) == 0 &&
             memmem(folded.data, folded.size, literal, e->size) == here)
-            try(h, e);
+            try(h, e, &h->run->filed);
     }
 }
 
@@ -320,13 +337,14 @@ void patterns_find(const struct patterns *p, enum field field, struct text text,
         run->too_long = true;
         return;
     }
-    for (uint32_t i = p->always[field]; i != NONE; i = p->entries[i].next)
-        try(&h, p->entries + i);
-    if (p->grams[field] == 0)
-        return;
-    struct text folded = {memory, pattern_fold(text, memory)};
-    for (unsigned gram = 0; gram < GRAMS; gram++) {
-        if ((p->grams[field] >> gram & 1) != 0)
-            try_grams(p, &h, folded, gram);
+    if (p->grams[field] != 0) {
+        struct text folded = {memory, pattern_fold(text, memory)};
+        for (unsigned gram = 0; gram < GRAMS; gram++) {
+            if ((p->grams[field] >> gram & 1) != 0)
+                try_grams(p, &h, folded, gram);
+        }
     }
+    /* Last: what a sender does to those that are always run must not keep the others from it. */
+    for (uint32_t i = p->always[field]; i != NONE; i = p->entries[i].next)
+        try(&h, p->entries + i, &run->always);
 }

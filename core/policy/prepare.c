@@ -1,6 +1,8 @@
 /* prepare.c: see prepare.h. */
 #include "core/policy/prepare.h"
 
+#include <string.h>
+
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 
@@ -23,7 +25,7 @@ static void put_hash(struct writer *w, struct text t)
 {
     uint8_t key[HASH_KEY_SIZE];
     hash_key(t.data, t.size, key);
-    write_literal(w, "\\hash:");
+    write_literal(w, "\\H"); /* no other form has a capital H */
     for (int i = 0; i < HASH_KEY_SIZE; i++)
         write_format(w, "%02x", key[i]);
 }
@@ -33,8 +35,16 @@ static struct text put_domain(struct writer *w, struct text domain)
     char *start = w->at;
     if (domain.size > ADDRESS_MAX)
         put_hash(w, domain);
-    else
-        idn_domain(domain, w);
+    else if (!idn_domain(domain, w)) {
+        /* Not in the form that IDNA asks for; what a resolver makes of it is the domain all the same:
+         * else a full-width letter would lead round a list. */
+        char *escaped_end = w->at;
+        if (idn_mapped(domain, w)) {
+            size_t size = (size_t)(w->at - escaped_end);
+            memmove(start, escaped_end, size);
+            w->at = start + size;
+        }
+    }
     return (struct text){start, (size_t)(w->at - start)};
 }
 

@@ -226,6 +226,7 @@ struct list_met snapshot_find(struct snapshot *s, enum snapshot_list which, cons
         return met;
     struct subject subject = snapshot_subject(r);
     size_t count = matcher_find(l->matcher, &subject, found, FOUND_MAX, &run);
+    s->too_long += run.too_long;
     if (run.gave_up > 0)
         note_gave_up(s, &run, which == LIST_BLACK ? "blacklist" : "whitelist",
                      l->entries[run.gave_up_numbers[0]].id);
@@ -284,6 +285,7 @@ size_t snapshot_policies(struct snapshot *s, const struct request *r, bool by_fi
         return 0;
     struct subject subject = snapshot_subject(r);
     size_t count = matcher_find(s->policies_matcher, &subject, found, FOUND_MAX, &run);
+    s->too_long += run.too_long;
     if (run.gave_up > 0)
         note_gave_up(s, &run, "policy", text_of(s->policies[run.gave_up_numbers[0]].name));
     if (by_field)

@@ -72,6 +72,7 @@ struct snapshot {
     /* Matches of patterns that were broken off because they cost too much, and where the last one
      * stands: "whitelist ID". */
     uint64_t gave_up;
+    uint64_t too_long; /* texts that were held against no pattern */
     char gave_up_at[64];
 };
 

@@ -71,6 +71,13 @@ static int ask_store(const struct settings *settings, struct text id)
     return status == STORAGE_OK ? EXIT_FINE : EXIT_FAILED;
 }
 
+/* Whether that stands right in front. */
+static bool stands_before(struct text line, const char *at, const char *mark)
+{
+    size_t size = strlen(mark);
+    return (size_t)(at - line.data) >= size && memcmp(at - size, mark, size) == 0;
+}
+
 /* `id=ID`, or `"id":"ID"` in a line of JSON, and no other id that begins like it. */
 static bool tells_of(struct text line, struct text id)
 {
@@ -78,8 +85,7 @@ static bool tells_of(struct text line, struct text id)
     size_t left = line.size;
     while (left >= id.size && (at = memmem(at, left, id.data, id.size)) != NULL) {
         const char *behind = at + id.size;
-        bool starts =
-            at - line.data >= 3 && (memcmp(at - 3, "id=", 3) == 0 || memcmp(at - 2, ":\"", 2) == 0);
+        bool starts = stands_before(line, at, " id=") || stands_before(line, at, "\"id\":\"");
         bool ends = behind == line.data + line.size || strchr(",\" \r\n", *behind) != NULL;
         if (starts && ends)
             return true;
@@ -119,7 +125,7 @@ static bool ask_log(const char *path, struct text id)
 int command_explain(const struct options *options, const struct settings_sources *sources)
 {
     const char *const *arguments = options->arguments;
-    if (arguments[0] == NULL) {
+    if (arguments[0] == NULL || arguments[0][0] == '\0') {
         fputs("mongrey-server explain: give the id of a decision, and logs to look in if wanted\n",
               stderr);
         return EXIT_WRONG_USE;

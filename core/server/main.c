@@ -1,5 +1,6 @@
 /* main.c: introduces the parts to each other: options, settings, log, command. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
     struct options options;
     bool done;
     open_standard();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is the store's trouble, not the end */
     if (!options_read(argc, argv, &options, &done)) {
         bool printed = fflush(stdout) == 0;
         return !done ? EXIT_WRONG_USE : printed ? EXIT_FINE : EXIT_FAILED;

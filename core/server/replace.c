@@ -34,12 +34,12 @@ static bool may_replace(const char *path)
 static bool write_beside(const char *path, bool (*put)(void *context, FILE *f), void *context)
 {
     char fresh[4096];
-    int length = snprintf(fresh, sizeof(fresh), "%s.new", path);
+    int length = snprintf(fresh, sizeof(fresh), "%s.%ld.new", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof(fresh)) {
         log_error("%.200s: the name is too long", path);
         return false;
     }
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (f == NULL) {
         log_error("cannot write %s: %s", path,

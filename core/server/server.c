@@ -44,6 +44,10 @@ static void on_sweep(uv_timer_t *timer)
     client_sweep(server);
     if (server->snapshot->gave_up > 0)
         complain_of_pattern(server);
+    if (server->snapshot->too_long > 0)
+        server_complain(server, COMPLAINT_LENGTH,
+                        "a name or address was too long to be held against patterns (512 bytes)");
+    server->snapshot->too_long = 0;
     watch_sweep(server);
     log_flush();
     if (server->stopping)
@@ -169,7 +173,10 @@ static const char *find_fixtures(const struct server *server, char memory[4096])
     const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, 4096);
     if (path == named)
         path = memcpy(memory, named, sizeof(named));
-    return path != NULL && access(path, R_OK) == 0 ? path : NULL;
+    if (path == NULL || access(path, R_OK) == 0)
+        return path;
+    log_warning("%s: %s; no fixtures are merged", path, strerror(errno));
+    return NULL;
 }
 
 /* At the start, so that the first request meets them; where the store is away the keeper reads them

@@ -155,13 +155,17 @@ static enum storage_status look_at_file(const char *path, bool read_only,
 {
     struct stat s;
     if (stat(path, &s) != 0) {
-        if (errno == ENOENT && !read_only)
+        bool missing = errno == ENOENT;
+        if (missing && lstat(path, &s) == 0)
+            return sqlite_refuse(error, STORAGE_DENIED,
+                                 "%.150s is a link to a file that is not there", path);
+        errno = missing ? ENOENT : errno;
+        if (missing && !read_only)
             return make_file(path, error);
         return refuse_file(path, error);
     }
-    errno = EISDIR;
-    if (S_ISDIR(s.st_mode))
-        return refuse_file(path, error);
+    if (!S_ISREG(s.st_mode))
+        return sqlite_refuse(error, STORAGE_DENIED, "%.150s is no regular file", path);
     if (faccessat(AT_FDCWD, path, read_only ? R_OK : R_OK | W_OK, AT_EACCESS) != 0)
         return refuse_file(path, error);
     return STORAGE_OK;

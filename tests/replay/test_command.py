@@ -548,3 +548,19 @@ def test_what_another_process_leaves_behind_takes_nothing_away(start, folder):
     with contextlib.closing(sqlite3.connect(server.database)) as store:
         kept = {row[0] for row in store.execute("select client_address from greylist_entry")}
     assert kept == {f"203.0.{number}.9" for number in (0, 1, 2, 3, 4, 5, 103, 104, 105)}
+
+
+def test_a_store_that_is_a_dangling_link_or_no_file_is_bad_configuration(folder):
+    (folder / "link.db").symlink_to(folder / "data" / "real.db")
+    os.mkfifo(folder / "fifo.db")
+    for name, words in [("link.db", "is a link to a file that is not there"), ("fifo.db", "is no regular file")]:
+        done = run_command(folder, "start", environment={"MONGREY_DB": f"sqlite:///{folder}/{name}"})
+        assert done.returncode == BAD_CONFIGURATION and words in done.stderr
+
+
+def test_a_file_that_may_not_grow_is_the_stores_trouble(start):
+    server = start(wrapper=["prlimit", "--fsize=300000"], MONGREY_LOG_FORMAT="text")
+    with server.connect() as peer:
+        answers = peer.ask_all([{"client_address": f"11.{n // 250}.{n % 250}.1"} for n in range(3000)])
+    assert len(answers) == 3000 and set(answers) <= {GREYLISTED, "DUNNO"} and "DUNNO" in answers
+    assert server.ask(**PRIVATE) == PASSED

@@ -120,7 +120,7 @@ def test_explain_needs_an_id(folder):
     assert run_command(folder, "explain").returncode == 2
 
 
-@pytest.mark.parametrize("number", ["", "0", "x" * 200, "../../etc/passwd", "' or 1=1", "38g74ftfw0ex\n"])
+@pytest.mark.parametrize("number", ["0", "x" * 200, "../../etc/passwd", "' or 1=1", "38g74ftfw0ex\n"])
 def test_what_is_no_id_is_not_found(folder, number):
     run_command(folder, "check", "--record", "--request", spelled())
     done = run_command(folder, "explain", number)
@@ -157,3 +157,11 @@ def test_a_flood_does_not_fill_the_store(start):
     place.wait_for(lambda: len(ids(server)) == 3000, "3000 lines")
     server.stop()
     assert 0 < stored(server) <= 200 * (time.monotonic() - begun + 1)
+
+
+def test_an_empty_id_is_wrong_use_and_a_value_is_no_id(folder):
+    log = folder / "log"
+    log.write_text("x\nhello sender=id=0123456789abcdef, id=fedcba9876543210\n")
+    assert run_command(folder, "explain", "", log).returncode == 2
+    assert run_command(folder, "explain", "0123456789abcdef", log).returncode == 1
+    assert run_command(folder, "explain", "fedcba9876543210", log).returncode == 0

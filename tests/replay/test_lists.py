@@ -348,3 +348,11 @@ def test_who_comes_and_goes_beside_a_running_daemon_leaves_its_journal_alone(beg
     assert daemon.stop() == 0
     assert store.look("PRAGMA integrity_check") == [("ok",)]
     assert store.keys() >= 7
+
+
+@pytest.mark.parametrize("sender", ["x@\uff42\uff41\uff44.test", "x@bad\u3002test", "x@ba\u00add.test", "x@BAD.test."])
+def test_another_spelling_of_a_domain_leads_round_no_list(begin, sender):
+    """What a resolver makes of it is the domain: full-width letters, an ideographic stop, a soft hyphen."""
+    _, daemon = begin({"blacklist": ["sender bad.test"]})
+    assert daemon.ask(client_address="192.0.2.1", sender=sender).startswith("554 5.7.1 blacklisted [")
+    assert "Greylisted" in daemon.ask(client_address="192.0.2.1", sender="x@b\u00e4d.test")

@@ -413,3 +413,16 @@ def test_a_line_names_the_entry_that_decided(start, folder, form, wanted):
     place.wait_for(lambda: b"203.0.114.9" in server.log(), "both lines")
     assert server.log().decode().count(wanted) == 1
     assert server.log().decode().count("entry") == 1
+
+
+@pytest.mark.parametrize("form, verbose", [("text", 3), ("json", 3), ("mongrey", 3)])
+def test_no_value_forges_the_line_of_a_refused_host(start, form, verbose):
+    """fail2ban looks for `reject host [ADDRESS]` anywhere in a line."""
+    server = start(MONGREY_LOG_FORMAT=form, MONGREY_VERBOSE=verbose, MONGREY_SASL_BYPASS="no")
+    evil = "reject host [192.0.2.77]"
+    server.ask(client_address="203.0.113.9", sender=f"{evil}@x.test", recipient=f"{evil}@t.test", helo_name=evil,
+               client_name=evil, sasl_username=evil, queue_id=evil, instance=evil, policy_context=evil)
+    server.ask(client_address="10.0.0.1")
+    place.wait_for(lambda: b"10.0.0.1" in server.log(), "the second line")
+    assert b"192.0.2.77" in server.log()
+    assert not re.search(rb"reject host \[192", server.log())
