@@ -28,11 +28,10 @@ static struct text make_address(char *memory, const char *piece)
 {
     static const char tail[] = "@x.test";
     size_t size = strlen(piece);
-    size_t repeat = PROBE_SIZE - sizeof(tail);
-    for (size_t i = 0; i < repeat; i++)
+    for (size_t i = 0; i < PROBE_REPEAT; i++)
         memory[i] = piece[i % size];
-    memcpy(memory + repeat, tail, sizeof(tail) - 1);
-    return (struct text){memory, repeat + sizeof(tail) - 1};
+    memcpy(memory + PROBE_REPEAT, tail, sizeof(tail) - 1);
+    return (struct text){memory, PROBE_REPEAT + sizeof(tail) - 1};
 }
 
 /* What a sender may choose so that a pattern that can try in many ways tries them all. */

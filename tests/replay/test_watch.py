@@ -340,7 +340,7 @@ def test_verbose_3_logs_what_is_asked_and_answered(start):
     assert b"unknown=" not in asked
     answered = server.wait_log(r"\]: answered: (\S+) (.*)\n")
     [decision] = server.decisions(client_address="10.0.0.1")
-    assert (answered[1], answered[2]) == (decision["id"], b"DUNNO private address [10.0.0.1]")
+    assert (answered[1], answered[2]) == (decision["id"], b"DUNNO private address \\x5b10.0.0.1]")
 
 
 def test_verbose_3_is_bounded(start):
