@@ -97,7 +97,8 @@ LINT_SOURCES = $(CORE_SOURCES) core/server/main.c $(SQLITE_SOURCES)
 lint: deps-check
 	$(MAKE) BUILD=build-lint-gcc CC=gcc CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wlogical-op -Wduplicated-cond -Wnull-dereference' tests bench-tools
 	$(MAKE) BUILD=build-lint-clang CC=clang CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wcomma -Wunreachable-code' tests
-	@clang-tidy --quiet --warnings-as-errors='*' $(LINT_SOURCES) -- -std=c11 -D_GNU_SOURCE -I. -Iinclude
+	@printf '%s\n' $(LINT_SOURCES) | xargs -P "$$(nproc)" -n 10 sh -c \
+	  'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 -D_GNU_SOURCE -I. -Iinclude' tidy
 	$(MAKE) format-check
 	scripts/man-settings.py --check
 	scripts/manual.py --check
