@@ -43,7 +43,8 @@ struct inquiry {
     unsigned ours;               /* bits of enum ours, from `relay` on */
 
     struct verdict verdict;
-    /* What an entry or a policy that is not enforced would have come to; empty: the same. */
+    /* What an entry ("blacklisted [VALUE]") or a policy (an action) that is not enforced would have come
+     * to; empty: there is none. */
     enum outcome would_outcome;
     char would[VERDICT_TEXT_MAX + 1];
 

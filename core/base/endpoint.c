@@ -1,6 +1,8 @@
 /* endpoint.c: see endpoint.h. */
 #include "core/base/endpoint.h"
 
+#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool parse_unix(struct text path, struct endpoint *e, const char **why)
@@ -64,4 +66,18 @@ bool endpoint_parse(struct text t, struct endpoint *e, const char **why)
         return false;
     e->port = (int)port;
     return true;
+}
+
+bool endpoint_look_up(const struct endpoint *e, int port, struct addrinfo **list, const char **why)
+{
+    char host[ENDPOINT_HOST_MAX + 1];
+    char service[16];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    snprintf(host, sizeof(host), "%.*s", (int)e->host.size, e->host.data);
+    snprintf(service, sizeof(service), "%d", e->port >= 0 ? e->port : port);
+    int code = getaddrinfo(host, service, &hints, list);
+    *why = code == 0 ? NULL : gai_strerror(code);
+    return code == 0;
 }

@@ -17,4 +17,11 @@ struct endpoint {
 /* Pieces of `t`. False: *why is a clause without the text. */
 bool endpoint_parse(struct text t, struct endpoint *endpoint, const char **why);
 
+struct addrinfo;
+
+/* The addresses to bind for a host and port (`port` where it has none), to be freed by freeaddrinfo.
+ * False: *why says why there are none. Asks the system's resolver; any thread. */
+bool endpoint_look_up(const struct endpoint *endpoint, int port, struct addrinfo **list,
+                      const char **why);
+
 #endif

@@ -35,6 +35,15 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+bool text_has(struct text t, const char *set)
+{
+    for (; *set != '\0'; set++) {
+        if (t.size > 0 && memchr(t.data, *set, t.size) != NULL)
+            return true;
+    }
+    return false;
+}
+
 struct text text_trim(struct text t)
 {
     while (t.size > 0 && is_blank(t.data[0])) {

@@ -21,6 +21,8 @@ bool text_equal(struct text a, struct text b);
 /* ASCII letters alike. */
 bool text_equal_fold(struct text a, struct text b);
 struct text text_trim(struct text t);
+/* Whether one of the characters of `set` is in it. */
+bool text_has(struct text t, const char *set);
 /* Takes the part before `separator` off the front of *rest; the whole, if there is none.
  * False when nothing is left (a trailing separator gives one last empty part). */
 bool text_split(struct text *rest, char separator, struct text *part);

@@ -11,6 +11,7 @@
 #include "core/data/file.h"
 #include "core/data/fixtures.h"
 #include "core/data/listfile.h"
+#include "core/data/lists.h"
 #include "core/data/update.h"
 
 /* One file on its way into the store. */
@@ -162,6 +163,18 @@ static int import(struct store_line *line, const char *path, size_t most, enum f
 int data_import_at_start(struct store_line *line, const char *path, int64_t now)
 {
     return import(line, path, FIXTURES_FILE_MAX, FORM_FIXTURES, now);
+}
+
+struct snapshot *data_load(struct store_line *line, const char *fixtures, int64_t now,
+                           enum storage_status *status, struct storage_error *error)
+{
+    uint64_t revision;
+    *status = store_revision(line, &revision, error);
+    if (*status != STORAGE_OK)
+        return NULL;
+    if (fixtures != NULL)
+        data_import_at_start(line, fixtures, now);
+    return lists_load(line, status, error);
 }
 
 int data_import_list(struct store_line *line, const char *path, bool recipients, int64_t now)

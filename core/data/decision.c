@@ -27,7 +27,7 @@ static void put_check(void *context, const char *check, struct text found)
     write_text(t->w, found);
 }
 
-void decision_write_checks(struct writer *w, const struct inquiry *q, const char *joiner)
+static void write_checks(struct writer *w, const struct inquiry *q, const char *joiner)
 {
     struct telling telling = {w, joiner};
     pipeline_tell(q, put_check, &telling);
@@ -42,7 +42,7 @@ void decision_log(struct inquiry *q)
     if (q->would[0] != '\0')
         q->verdict.would = text_of(outcome_names[q->would_outcome]);
     if (q->settings->verbose >= 2) {
-        decision_write_checks(&w, q, "; ");
+        write_checks(&w, q, "; ");
         q->verdict.checks = writer_text(&w);
     }
     logline_log((enum log_format)q->settings->log_format, &q->verdict, &q->request);
@@ -90,7 +90,7 @@ static void fill(struct decision *d, struct writer *w, const struct inquiry *q)
     o[DECISION_recipient] = text_value(w, a[ATTRIBUTE_recipient]);
     o[DECISION_country] = text_value(w, q->request.country);
     o[DECISION_instance] = text_value(w, a[ATTRIBUTE_instance]);
-    decision_write_checks(&found, q, "\n");
+    write_checks(&found, q, "\n");
     char *start = w->at;
     write_text(w, writer_text(&found));
     o[DECISION_checks] =
@@ -145,68 +145,6 @@ enum storage_status decision_store(struct store_line *line, struct decision *fir
         changes[count++] = (struct storage_change){.id = d->id, .values = d->values};
     enum storage_status status = store_change(line, KIND_DECISION, changes, count, error);
     return status == STORAGE_CONFLICT ? store_each(line, changes, count, error) : status;
-}
-
-struct page {
-    char last[STORAGE_ID_MAX + 1];
-    size_t count;
-    size_t room; /* of `ids` */
-    char (*ids)[STORAGE_ID_MAX + 1];
-};
-
-static bool note_id(void *context, const struct storage_record *r)
-{
-    struct page *p = context;
-    struct writer w = writer_on(p->last, sizeof(p->last));
-    write_literal(&w, r->id);
-    writer_end(&w);
-    if (p->count < p->room)
-        memcpy(p->ids[p->count], p->last, sizeof(p->last));
-    p->count++;
-    return true;
-}
-
-enum storage_status decision_count(struct store_line *line, size_t *count,
-                                   struct storage_error *error)
-{
-    struct page page = {.last = "", .room = 0};
-    enum storage_status status;
-    *count = 0;
-    do {
-        char from[sizeof(page.last)]; /* lent to the driver while the records move the other */
-        memcpy(from, page.last, sizeof(from));
-        struct storage_query query = {.kind = KIND_DECISION,
-                                      .order = STORAGE_BY_ID,
-                                      .after_id = *count > 0 ? from : NULL,
-                                      .limit = 1000};
-        page.count = 0;
-        status = store_search(line, &query, note_id, &page, error);
-        *count += page.count;
-    } while (status == STORAGE_OK && page.count == 1000);
-    return status;
-}
-
-enum storage_status decision_trim(struct store_line *line, size_t excess, size_t *removed,
-                                  struct storage_error *error)
-{
-    char ids[STORAGE_BATCH_MAX][STORAGE_ID_MAX + 1];
-    struct storage_change changes[STORAGE_BATCH_MAX];
-    struct page page = {.room = STORAGE_BATCH_MAX, .ids = ids};
-    struct storage_query query = {
-        .kind = KIND_DECISION,
-        .order = STORAGE_BY_ID,
-        .limit = excess < STORAGE_BATCH_MAX ? excess : STORAGE_BATCH_MAX,
-    };
-    *removed = 0;
-    enum storage_status status = store_search(line, &query, note_id, &page, error);
-    for (size_t i = 0; i < page.count; i++)
-        changes[i] = (struct storage_change){.id = ids[i], .expected = STORAGE_ANY_VERSION};
-    if (status == STORAGE_OK && page.count > 0)
-        status = store_change(line, KIND_DECISION, changes, page.count, error);
-    if (status == STORAGE_OK)
-        *removed = page.count;
-    /* Another host has trimmed the same: there is less to do. */
-    return status == STORAGE_NOT_FOUND ? STORAGE_OK : status;
 }
 
 struct finding {

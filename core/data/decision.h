@@ -1,4 +1,4 @@
-/* decision.h: a decision as it is kept in the store, for `explain`. */
+/* decision.h: a decision as it is logged, and as it is kept in the store for `explain`. */
 #ifndef MONGREY_DATA_DECISION_H
 #define MONGREY_DATA_DECISION_H
 
@@ -15,18 +15,9 @@ struct decision {
 void decision_log(struct inquiry *inquiry);
 /* Of an inquiry that came to its verdict; free() ends it. NULL when out of memory. */
 struct decision *decision_make(const struct inquiry *inquiry);
-/* What each check that was asked found, "name: text" each, with `joiner` between them. */
-void decision_write_checks(struct writer *w, const struct inquiry *inquiry, const char *joiner);
-
 /* Stores up to STORAGE_BATCH_MAX of them; those that are there already are left alone. */
 enum storage_status decision_store(struct store_line *line, struct decision *first,
                                    struct storage_error *error);
-/* How many are stored. */
-enum storage_status decision_count(struct store_line *line, size_t *count,
-                                   struct storage_error *error);
-/* Removes the oldest `excess`, at most STORAGE_BATCH_MAX at a time. *removed: how many. */
-enum storage_status decision_trim(struct store_line *line, size_t excess, size_t *removed,
-                                  struct storage_error *error);
 /* Calls `each` with the stored decision of that id. NOT_FOUND: it is not there (any more). */
 enum storage_status decision_find(struct store_line *line, struct text id, storage_each *each,
                                   void *context, struct storage_error *error);

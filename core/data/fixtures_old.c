@@ -84,15 +84,6 @@ static bool check_fields(struct reading *r, enum kind kind)
 
 /* --- Values ------------------------------------------------------------------------------------- */
 
-static bool has_any(struct text t, const char *set)
-{
-    for (size_t i = 0; i < t.size; i++) {
-        if (strchr(set, t.data[i]) != NULL)
-            return true;
-    }
-    return false;
-}
-
 /* Anchored at the start, as all patterns of 0.4.4 were. */
 static bool make_pattern(struct reading *r, struct text value, struct text *out)
 {
@@ -151,7 +142,7 @@ static bool read_value(struct reading *r, struct text *name, struct text *value)
     if (t.data[0] == '*')
         return refuse_star(r, t);
     /* Where a plain value is neither name nor address, what it began with is all that it was. */
-    if (!has_any(t, "\\^$*+?{}[]|()") && is_name_or_address(r, field, t))
+    if (!text_has(t, "\\^$*+?{}[]|()") && is_name_or_address(r, field, t))
         return true;
     return make_pattern(r, t, value);
 }

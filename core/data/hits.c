@@ -21,3 +21,20 @@ struct storage_sighting hits_sighting(enum snapshot_list list, struct text id,
     hash_key(memory, (size_t)(w.at - w.start), s.key.bytes);
     return s;
 }
+
+void hits_take(struct snapshot *snapshot,
+               void (*tell)(void *context, const struct storage_sighting *hit), void *context)
+{
+    for (int i = 0; i < LISTS; i++) {
+        struct list *l = &snapshot->lists[i];
+        for (size_t n = 0; l->met && n < l->count; n++) {
+            if (l->hits[n].count == 0)
+                continue;
+            struct storage_sighting hit =
+                hits_sighting((enum snapshot_list)i, l->entries[n].id, &l->hits[n]);
+            l->hits[n].count = 0;
+            tell(context, &hit);
+        }
+        l->met = false;
+    }
+}

@@ -6,6 +6,10 @@
 #include "core/policy/snapshot.h"
 #include "include/storage.h"
 
+/* Calls `tell` for each entry that was met since the last time, with the COUNT that the store is to be
+ * told, and forgets that. Loop thread. */
+void hits_take(struct snapshot *snapshot,
+               void (*tell)(void *context, const struct storage_sighting *hit), void *context);
 /* The sighting that tells the store of `hit->count` hits; with a count of 0 it only looks (the row's
  * count, and last_seen for the last one). */
 struct storage_sighting hits_sighting(enum snapshot_list list, struct text id,

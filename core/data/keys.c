@@ -1,13 +1,12 @@
 /* keys.c: see keys.h. A table of hashes that nobody can make collide. */
 #include "core/data/keys.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/store/walk.h"
 
-#define PAGE 1000
 #define FIRST 4096
 
 /* All zero: free. */
@@ -19,9 +18,7 @@ struct keys {
     struct slot *slots;
     size_t room; /* a power of two */
     size_t count;
-    size_t page;
     bool full; /* out of memory */
-    char last_id[STORAGE_ID_MAX + 1];
 };
 
 static struct slot hash(struct text key)
@@ -66,8 +63,6 @@ static bool take(void *context, const struct storage_record *record)
 {
     struct keys *keys = context;
     struct text key = {record->values[0].text.data, record->values[0].text.size};
-    snprintf(keys->last_id, sizeof(keys->last_id), "%s", record->id);
-    keys->page++;
     if (keys->count * 2 >= keys->room && !grow(keys)) {
         keys->full = true;
         return false;
@@ -80,22 +75,17 @@ static bool take(void *context, const struct storage_record *record)
 
 struct keys *keys_load(struct store_line *line, size_t kind)
 {
-    struct storage_query query = {.kind = kind, .order = STORAGE_BY_ID, .limit = PAGE};
+    struct storage_query query = {.kind = kind};
     struct storage_error error = {0, ""};
     struct keys *keys = calloc(1, sizeof(*keys));
-    char from[STORAGE_ID_MAX + 1]; /* lent to the driver while the records move the other */
-    enum storage_status status;
     if (keys == NULL)
         return NULL;
     keys->room = FIRST;
     keys->slots = calloc(FIRST, sizeof(*keys->slots));
     keys->full = keys->slots == NULL;
-    do {
-        keys->page = 0;
-        status = keys->full ? STORAGE_BUSY : store_search(line, &query, take, keys, &error);
-        memcpy(from, keys->last_id, sizeof(from));
-        query.after_id = from;
-    } while (status == STORAGE_OK && keys->page == PAGE && !keys->full);
+    enum storage_status status = STORAGE_OK;
+    if (!keys->full)
+        status = store_walk(line, &query, take, keys, &error);
     if (status == STORAGE_OK && !keys->full)
         return keys;
     keys_free(keys);

@@ -31,11 +31,6 @@ static void refuse(struct reading *r, struct text entry, const char *what)
     say(r, true, entry, what);
 }
 
-static bool has(struct text t, char c)
-{
-    return t.size > 0 && memchr(t.data, c, t.size) != NULL;
-}
-
 /* --- Entries ------------------------------------------------------------------------------------ */
 
 /* `value` is what is entered for what the line has. False: it is refused. */
@@ -101,7 +96,7 @@ static bool read_part(struct text t, struct network *network)
     unsigned dots = 0;
     for (size_t i = 0; i < t.size; i++)
         dots += t.data[i] == '.';
-    if (dots < 1 || dots > 2 || has(t, '/') || t.size > 11)
+    if (dots < 1 || dots > 2 || text_has(t, "/") || t.size > 11)
         return false;
     write_text(&w, t);
     write_literal(&w, dots == 1 ? ".0.0/16" : ".0/24");
@@ -136,7 +131,7 @@ static void enter_network(struct reading *r, struct text entry)
         return;
     }
     network_write(&w, &network);
-    if (network.prefix == 16 && !has(entry, '/') && !has(entry, ':'))
+    if (network.prefix == 16 && !text_has(entry, "/") && !text_has(entry, ":"))
         say(r, false, entry,
             "is read as a /16, as postgrey's manual has it; postgrey itself takes only the first "
             "/24 of it");
@@ -148,7 +143,7 @@ static void read_client(struct reading *r, struct text entry)
     struct value parsed;
     if (is_pattern(entry))
         enter(r, entry, FIELD_CLIENT_NAME, entry, &parsed);
-    else if (is_numeric(entry) || has(entry, ':'))
+    else if (is_numeric(entry) || text_has(entry, ":"))
         enter_network(r, entry);
     else
         enter_domain(r, entry, FIELD_CLIENT_NAME);
@@ -186,7 +181,7 @@ static void read_recipient(struct reading *r, struct text entry)
     char memory[VALUE_MAX];
     struct writer w = writer_on(memory, sizeof(memory));
     struct value parsed;
-    if (!is_pattern(entry) && !has(entry, '@')) {
+    if (!is_pattern(entry) && !text_has(entry, "@")) {
         enter_domain(r, entry, FIELD_RECIPIENT);
         return;
     }

@@ -2,12 +2,12 @@
 #include "core/data/lists.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "core/base/log.h"
 #include "core/data/recorded.h"
+#include "core/store/walk.h"
 
-#define PAGE 1000
+#define SCRATCH_MAX ((size_t)1 << 20)
 #define AGAIN_MAX 3 /* times that the revision may move while it is read */
 #define COMPLAINTS_MAX 10
 
@@ -15,9 +15,7 @@
 struct loading {
     struct snapshot *snapshot;
     enum kind kind;
-    struct arena scratch; /* of the page */
-    char last[STORAGE_ID_MAX + 1];
-    size_t count; /* of the page */
+    struct arena scratch; /* of the record */
     size_t bad;
     bool fits;
 };
@@ -78,8 +76,6 @@ static void load_network(struct loading *l, const struct storage_record *r)
 static bool load_record(void *context, const struct storage_record *r)
 {
     struct loading *l = context;
-    snprintf(l->last, sizeof(l->last), "%s", r->id);
-    l->count++;
     switch (l->kind) {
     case KIND_WHITELIST:
     case KIND_BLACKLIST:
@@ -97,28 +93,17 @@ static bool load_record(void *context, const struct storage_record *r)
     default:
         break;
     }
+    arena_free(&l->scratch);
     return l->fits;
 }
 
 static enum storage_status load_kind(struct store_line *line, struct snapshot *s, enum kind kind,
                                      struct storage_error *error)
 {
-    struct loading l = {.snapshot = s, .kind = kind, .fits = true};
-    enum storage_status status = STORAGE_OK;
-    do {
-        char from[sizeof(l.last)]; /* lent to the driver while the records move the other */
-        memcpy(from, l.last, sizeof(from));
-        struct storage_query query = {
-            .kind = kind,
-            .order = STORAGE_BY_ID,
-            .after_id = from[0] != '\0' ? from : NULL,
-            .limit = PAGE,
-        };
-        l.count = 0;
-        l.scratch = arena_make((size_t)64 << 20);
-        status = store_search(line, &query, load_record, &l, error);
-        arena_free(&l.scratch);
-    } while (status == STORAGE_OK && l.fits && l.count == PAGE);
+    struct loading l = {
+        .snapshot = s, .kind = kind, .scratch = arena_make(SCRATCH_MAX), .fits = true};
+    struct storage_query query = {.kind = kind};
+    enum storage_status status = store_walk(line, &query, load_record, &l, error);
     if (l.bad > COMPLAINTS_MAX)
         log_warning("%s: %zu more records that do not count", record_kinds[kind].name,
                     l.bad - COMPLAINTS_MAX);
@@ -163,6 +148,8 @@ struct snapshot *lists_load(struct store_line *line, enum storage_status *status
         s->loaded = true;
         return s;
     }
+    if (*status == STORAGE_OK)
+        snprintf(error->text, sizeof(error->text), "out of memory for the lists");
     snapshot_release(s);
     return NULL;
 }

@@ -224,11 +224,6 @@ static const struct record_row *const kind_rows[KINDS] = {
     [KIND_POOL] = pool_rows,           [KIND_USER] = user_rows,
 };
 
-bool record_has_maker(enum kind kind)
-{
-    return kind_rows[kind] != NULL;
-}
-
 size_t record_fields(enum kind kind)
 {
     return record_kinds[kind].fields_count;

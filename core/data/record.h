@@ -24,8 +24,6 @@ struct record_fault {
     char text[512]; /* "field: what is wrong, and how it is written right" */
 };
 
-/* Whether records of this kind are made here. */
-bool record_has_maker(enum kind kind);
 size_t record_fields(enum kind kind);
 const char *record_field_name(enum kind kind, size_t field);
 /* False: there is no such field. `slug` is one. */

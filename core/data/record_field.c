@@ -18,16 +18,11 @@ static bool put_value(struct making *m, size_t field, const char *before, const 
     return record_put_text(m, field, writer_text(&w));
 }
 
-static bool has(struct text t, char c)
-{
-    return t.size > 0 && memchr(t.data, c, t.size) != NULL;
-}
-
 /* A domain without anything around it: what a value of a name may be beside. */
 static bool plain_domain(struct making *m, struct text written, struct value *value, char *why)
 {
     bool around = written.size == 0 || written.data[0] == '.' || written.data[0] == '/' ||
-                  has(written, '@') || has(written, '<');
+                  text_has(written, "@") || text_has(written, "<");
     if (!around)
         return value_parse(FIELD_CLIENT_NAME, written, m->arena, value, why, WHY_SIZE);
     snprintf(why, WHY_SIZE, "is not a domain such as example.com");
@@ -55,14 +50,15 @@ bool record_make_mailbox(struct making *m, size_t field)
         return record_refuse(m, field,
                              "is missing; it is an address such as user@example.com, or "
                              "@example.com for all of a domain");
-    if (!has(t, '@') || t.data[0] == '/' || t.data[t.size - 1] == '@')
+    if (!text_has(t, "@") || t.data[0] == '/' || t.data[t.size - 1] == '@')
         return record_refuse_value(m, field,
                                    "is neither an address such as user@example.com, nor "
                                    "@example.com for all of a domain");
     if (!value_parse(FIELD_RECIPIENT, t, m->arena, &value, why, sizeof(why)))
         return record_refuse_value(m, field, why);
     /* As a value of a recipient the domain would stand alone. */
-    bool alone = value.kind == VALUE_DOMAIN && value.text.data[0] != '[' && has(value.text, '.');
+    bool alone =
+        value.kind == VALUE_DOMAIN && value.text.data[0] != '[' && text_has(value.text, ".");
     return put_value(m, field, alone ? "@" : "", &value);
 }
 

@@ -10,9 +10,9 @@
 #include "core/data/batch.h"
 #include "core/data/fixtures.h"
 #include "core/data/merge.h"
+#include "core/store/walk.h"
 
 #define ARENA_MAX ((size_t)1024 * 1024 * 1024)
-#define PAGE 1000
 /* A content that is longer is kept as its hash: it is only ever compared. */
 #define CONTENT_MAX 16384
 #define SLUG_SIZE (2 * HASH_KEY_SIZE)
@@ -54,8 +54,6 @@ struct update {
     bool kinds[KINDS]; /* that the file or the base have */
     bool memory;       /* there was enough */
     enum kind loading;
-    size_t page; /* records of the page that is being loaded */
-    char last_id[STORAGE_ID_MAX + 1];
     struct merge_line *plan;
     size_t plan_count;
     enum storage_status *done; /* of each line of the plan */
@@ -211,16 +209,9 @@ bool update_take(struct update *u, enum kind kind, unsigned line,
 
 /* --- What the store has ------------------------------------------------------------------------- */
 
-static void note_page(struct update *u, const struct storage_record *record)
-{
-    snprintf(u->last_id, sizeof(u->last_id), "%s", record->id);
-    u->page++;
-}
-
 static bool take_ours(void *context, const struct storage_record *record)
 {
     struct update *u = context;
-    note_page(u, record);
     if (!grow(&u->ours, (void **)&u->ours_known, sizeof(*u->ours_known)))
         return out_of_memory(u);
     struct known *known = &u->ours_known[u->ours.count];
@@ -240,7 +231,6 @@ static bool take_base(void *context, const struct storage_record *record)
 {
     struct update *u = context;
     struct text name = text_at(record->values, IMPORTED_kind);
-    note_page(u, record);
     for (size_t i = 0; i < FIXTURES_KINDS; i++) {
         enum kind kind = fixtures_kinds[i];
         if (!text_equal(name, text_of(record_kinds[kind].name)))
@@ -257,20 +247,10 @@ static bool take_base(void *context, const struct storage_record *record)
     return true; /* a later version's */
 }
 
-/* All records of a kind, page after page. */
-static bool load(struct update *u, struct storage_query query, storage_each *each)
+static bool load(struct update *u, const struct storage_query *query, storage_each *each)
 {
     struct storage_error error = {0, ""};
-    char from[STORAGE_ID_MAX + 1]; /* lent to the driver while the records move the other */
-    enum storage_status status;
-    query.order = STORAGE_BY_ID;
-    query.limit = PAGE;
-    do {
-        u->page = 0;
-        status = store_search(u->line, &query, each, u, &error);
-        memcpy(from, u->last_id, sizeof(from));
-        query.after_id = from;
-    } while (status == STORAGE_OK && u->memory && u->page == PAGE);
+    enum storage_status status = store_walk(u->line, query, each, u, &error);
     if (status != STORAGE_OK)
         u->say(u->context, 0, error.text);
     return status == STORAGE_OK && u->memory;
@@ -285,7 +265,7 @@ static bool load_base(struct update *u)
     };
     struct storage_query query = {
         .kind = KIND_IMPORTED, .conditions = &condition, .conditions_count = 1};
-    return load(u, query, take_base);
+    return load(u, &query, take_base);
 }
 
 static bool load_ours(struct update *u)
@@ -293,7 +273,7 @@ static bool load_ours(struct update *u)
     for (size_t i = 0; i < FIXTURES_KINDS; i++) {
         u->loading = fixtures_kinds[i];
         struct storage_query query = {.kind = u->loading};
-        if (u->kinds[u->loading] && !load(u, query, take_ours))
+        if (u->kinds[u->loading] && !load(u, &query, take_ours))
             return false;
     }
     return true;

@@ -4,8 +4,7 @@
 #include <stdio.h>
 
 #include "core/data/fixtures.h"
-
-#define PAGE 1000
+#include "core/store/walk.h"
 
 /* Domains and networks before what is held against them is only for the reader: the order in which
  * findings come. */
@@ -15,8 +14,6 @@ static const enum kind kinds[] = {KIND_DOMAIN,    KIND_MAILBOX,   KIND_MYNETWORK
 struct gathering {
     struct lint *lint;
     enum kind kind;
-    char last[STORAGE_ID_MAX + 1];
-    size_t count; /* of the page */
     bool fits;
     struct arena arena; /* of a file's records */
 };
@@ -24,28 +21,8 @@ struct gathering {
 static bool take(void *context, const struct storage_record *r)
 {
     struct gathering *g = context;
-    snprintf(g->last, sizeof(g->last), "%s", r->id);
-    g->count++;
     g->fits = lint_take(g->lint, g->kind, r, 0);
     return g->fits;
-}
-
-static enum storage_status gather_kind(struct gathering *g, struct store_line *line,
-                                       struct storage_error *error)
-{
-    enum storage_status status = STORAGE_OK;
-    g->last[0] = '\0';
-    do {
-        struct storage_query query = {
-            .kind = g->kind,
-            .order = STORAGE_BY_ID,
-            .after_id = g->last[0] != '\0' ? g->last : NULL,
-            .limit = PAGE,
-        };
-        g->count = 0;
-        status = store_search(line, &query, take, g, error);
-    } while (status == STORAGE_OK && g->fits && g->count == PAGE);
-    return status;
 }
 
 enum storage_status gather_store(struct lint *l, struct store_line *line,
@@ -56,7 +33,8 @@ enum storage_status gather_store(struct lint *l, struct store_line *line,
     for (size_t i = 0; status == STORAGE_OK && g.fits && i < sizeof(kinds) / sizeof(kinds[0]);
          i++) {
         g.kind = kinds[i];
-        status = gather_kind(&g, line, error);
+        struct storage_query query = {.kind = g.kind};
+        status = store_walk(line, &query, take, &g, error);
     }
     if (status == STORAGE_OK && !g.fits) {
         snprintf(error->text, sizeof(error->text), "out of memory for the records");

@@ -116,11 +116,6 @@ static const char *const state_names[PROTOCOL_STATES] = {
     "CONNECT", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "END-OF-MESSAGE", "VRFY", "ETRN", "other",
 };
 
-const char *request_state_name(enum protocol_state state)
-{
-    return state_names[state];
-}
-
 enum protocol_state request_state(struct text name)
 {
     if (name.size == 0 || text_equal(name, TEXT("RCPT")))

@@ -87,9 +87,7 @@ bool request_parse(struct text bytes, struct request *request, const char **why)
 /* Makes the texts point into another copy of the same bytes, and of the canonical texts. */
 void request_rebase(struct request *request, const char *bytes, const char *canonical);
 
-/* The name of a state, as Postfix writes it, and the state of a name (any case); STATE_OTHER where
- * there is none. An empty name is RCPT. */
-const char *request_state_name(enum protocol_state state);
+/* The state of a name (any case); STATE_OTHER where there is none. An empty name is RCPT. */
 enum protocol_state request_state(struct text name);
 
 #endif

@@ -187,7 +187,8 @@ size_t snapshot_bytes(const struct snapshot *s)
     return bytes;
 }
 
-struct subject snapshot_subject(const struct request *r)
+/* What a prepared request looks like to the lists. */
+static struct subject subject_of(const struct request *r)
 {
     return (struct subject){
         .client = &r->client,
@@ -224,7 +225,7 @@ struct list_met snapshot_find(struct snapshot *s, enum snapshot_list which, cons
     struct match found[FOUND_MAX];
     if (l->count == 0)
         return met;
-    struct subject subject = snapshot_subject(r);
+    struct subject subject = subject_of(r);
     size_t count = matcher_find(l->matcher, &subject, found, FOUND_MAX, &run);
     s->too_long += run.too_long;
     if (run.gave_up > 0)
@@ -283,7 +284,7 @@ size_t snapshot_policies(struct snapshot *s, const struct request *r, bool by_fi
     size_t kept = 0;
     if (s->policies_count == 0)
         return 0;
-    struct subject subject = snapshot_subject(r);
+    struct subject subject = subject_of(r);
     size_t count = matcher_find(s->policies_matcher, &subject, found, FOUND_MAX, &run);
     s->too_long += run.too_long;
     if (run.gave_up > 0)

@@ -1,6 +1,6 @@
 /*
  * snapshot.h: all lists and policies, compiled for look-up. Built by one thread, then immutable and
- * exchanged whole; only what counts hits and holders changes, on the loop thread.
+ * exchanged whole; only what counts (hits, holders, patterns broken off) changes, on the loop thread.
  */
 #ifndef MONGREY_SNAPSHOT_H
 #define MONGREY_SNAPSHOT_H
@@ -104,9 +104,6 @@ bool snapshot_let_go(struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 /* Both. NULL is fine. */
 void snapshot_release(struct snapshot *snapshot);
-
-/* What a prepared request looks like to the lists. */
-struct subject snapshot_subject(const struct request *request);
 
 struct list_met {
     const struct list_entry *entry; /* NULL: none */

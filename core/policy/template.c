@@ -96,12 +96,3 @@ void template_write(struct writer *w, struct text pattern,
             write_text(w, p.literal);
     }
 }
-
-bool template_names_value(struct text pattern, enum template_value which)
-{
-    while (pattern.size > 0) {
-        if (take(&pattern).value == (int)which)
-            return true;
-    }
-    return false;
-}

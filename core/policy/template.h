@@ -37,7 +37,4 @@ void template_write(struct writer *w, struct text pattern,
                     void (*put)(void *context, enum template_value which, struct writer *w),
                     void *context);
 
-/* Whether it names a value. */
-bool template_names_value(struct text pattern, enum template_value which);
-
 #endif

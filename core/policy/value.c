@@ -63,15 +63,6 @@ static bool accept(struct reading *r, enum value_kind kind, struct text text)
     return true;
 }
 
-static bool has_any(struct text t, const char *set)
-{
-    for (size_t i = 0; i < t.size; i++) {
-        if (strchr(set, t.data[i]) != NULL)
-            return true;
-    }
-    return false;
-}
-
 static bool starts_with(struct text t, const char *start)
 {
     size_t size = strlen(start);
@@ -112,7 +103,7 @@ static bool parse_pattern(struct reading *r, struct text t)
 /* What a table of regular expressions would have: said before anything else is found wrong. */
 static bool is_bare_pattern(struct text t)
 {
-    return has_any(t, "()[]{}*?^$|\\") || memmem(t.data, t.size, ".+", 2) != NULL;
+    return text_has(t, "()[]{}*?^$|\\") || memmem(t.data, t.size, ".+", 2) != NULL;
 }
 
 static bool refuse_bare_pattern(struct reading *r, struct text t)
@@ -221,7 +212,7 @@ static bool parse_name(struct reading *r, struct text t)
     char memory[IDN_ROOM(VALUE_MAX)];
     struct writer w = writer_on(memory, sizeof(memory));
     enum value_kind kind = VALUE_DOMAIN;
-    if (starts_with(t, "*.") && !has_any(behind(t, 1), "()[]{}*+?^$|\\"))
+    if (starts_with(t, "*.") && !text_has(behind(t, 1), "()[]{}*+?^$|\\"))
         return refuse_for(r, "has a wildcard", "", behind(t, 1), " (it and all below)");
     if (is_bare_pattern(t) || t.data[0] == '/')
         return refuse_bare_pattern(r, t);
@@ -265,7 +256,7 @@ static bool parse_host(struct reading *r, struct text t)
     if (helo && addr_parse(t, &addr))
         return refuse_for(r, "is an IP address without brackets", "[", t,
                           "], or use client_address");
-    if (memchr(t.data, '@', t.size) != NULL && !has_any(t, "()[]{}*?^$|\\"))
+    if (memchr(t.data, '@', t.size) != NULL && !text_has(t, "()[]{}*?^$|\\"))
         return refuse(r, "is a mail address; use sender or recipient");
     if (!helo && text_equal_fold(t, TEXT("unknown")))
         return refuse(r,
@@ -299,7 +290,7 @@ static bool parse_mailbox(struct reading *r, struct text t, struct text domain)
         return refuse_bare_pattern(r, t);
     if (local.size == 0 && domain.size == 0)
         return refuse(r, "has nothing beside its @");
-    if (has_any(local, "<>,;: ") || (has_any(local, "@\"") && local.data[0] != '"'))
+    if (text_has(local, "<>,;: ") || (text_has(local, "@\"") && local.data[0] != '"'))
         return refuse(r, "has a character that no mail address has; write just user@example.com");
     (void)idn_local(local, &w);
     if (domain.size == 0)

@@ -1,7 +1,6 @@
 /* hits.c: tells the store how often the lists' entries were met, with sightings that nobody waits
  * for. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/data/hits.h"
@@ -14,13 +13,13 @@ static void finish(struct lane_item *item)
     free(item); /* lost where the store was away: it is a statistic */
 }
 
-static void tell(struct server *server, enum snapshot_list list, const struct list_entry *entry,
-                 const struct list_hit *hit)
+static void tell(void *context, const struct storage_sighting *hit)
 {
+    struct server *server = context;
     struct lane_item *item = calloc(1, sizeof(*item));
     if (item == NULL)
         return;
-    item->sighting = hits_sighting(list, entry->id, hit);
+    item->sighting = *hit;
     item->deadline = clock_steady() + TELL_TIMEOUT;
     item->finish = finish;
     if (!lane_submit(server->lane, item, false))
@@ -29,13 +28,5 @@ static void tell(struct server *server, enum snapshot_list list, const struct li
 
 void server_tell_hits(struct server *server)
 {
-    for (int i = 0; i < LISTS; i++) {
-        struct list *l = &server->snapshot->lists[i];
-        for (size_t n = 0; l->met && n < l->count; n++) {
-            if (l->hits[n].count > 0)
-                tell(server, (enum snapshot_list)i, &l->entries[n], &l->hits[n]);
-            l->hits[n].count = 0;
-        }
-        l->met = false;
-    }
+    hits_take(server->snapshot, tell, server);
 }

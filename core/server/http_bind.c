@@ -48,17 +48,10 @@ static int bind_one(const struct addrinfo *info)
 
 static int bind_host(const struct endpoint *e, int *fds, size_t most, size_t *count)
 {
-    char host[ENDPOINT_HOST_MAX + 1];
-    char port[16];
     struct addrinfo *list = NULL;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    snprintf(host, sizeof(host), "%.*s", (int)e->host.size, e->host.data);
-    snprintf(port, sizeof(port), "%d", e->port >= 0 ? e->port : HTTP_PORT);
-    int code = getaddrinfo(host, port, &hints, &list);
-    if (code != 0) {
-        log_error("metrics_listen: %s: %s", host, gai_strerror(code));
+    const char *why;
+    if (!endpoint_look_up(e, HTTP_PORT, &list, &why)) {
+        log_error("metrics_listen: %.*s: %s", (int)e->host.size, e->host.data, why);
         return EXIT_FAILED;
     }
     int status = EXIT_FINE;
@@ -70,8 +63,8 @@ static int bind_host(const struct endpoint *e, int *fds, size_t most, size_t *co
         }
         int fd = bind_one(i);
         if (fd < 0) {
-            log_error("metrics_listen: cannot listen on %s port %s: %s", host, port,
-                      strerror(errno));
+            log_error("metrics_listen: cannot listen on %.*s port %d: %s", (int)e->host.size,
+                      e->host.data, e->port >= 0 ? e->port : HTTP_PORT, strerror(errno));
             status = EXIT_FAILED;
             break;
         }

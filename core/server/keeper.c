@@ -5,14 +5,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/data/data.h"
 #include "core/data/decision.h"
-#include "core/data/lists.h"
+#include "core/data/ring.h"
 #include "core/server/tally.h"
+#include "core/store/records.h"
 
 #define QUEUE_MAX 1024   /* decisions that may wait */
 #define A_SECOND_MAX 200 /* decisions taken in one second: a flood is the log's affair */
@@ -56,10 +56,8 @@ struct keeper {
 static struct snapshot *load(struct store_line *line, const char *fixtures)
 {
     struct storage_error error = {0, ""};
-    if (fixtures != NULL)
-        data_import_at_start(line, fixtures, clock_wall());
     enum storage_status status;
-    struct snapshot *s = lists_load(line, &status, &error);
+    struct snapshot *s = data_load(line, fixtures, clock_wall(), &status, &error);
     if (s == NULL && status != STORAGE_UNAVAILABLE && status != STORAGE_BUSY)
         log_error("the lists were not read: %s; those before stay in force", error.text);
     return s;
@@ -79,12 +77,12 @@ static void trim(struct keeper *k, struct store_line *line, size_t most)
     struct storage_error error;
     size_t removed = 1;
     if (k->counted == 0 || clock_steady() - k->counted > RECOUNT) {
-        if (decision_count(line, &k->stored, &error) != STORAGE_OK)
+        if (ring_count(line, KIND_DECISION, &k->stored, &error) != STORAGE_OK)
             return;
         k->counted = clock_steady();
     }
     while (k->stored > most && removed > 0) {
-        if (decision_trim(line, k->stored - most, &removed, &error) != STORAGE_OK)
+        if (ring_trim(line, KIND_DECISION, k->stored - most, &removed, &error) != STORAGE_OK)
             return;
         k->stored -= removed < k->stored ? removed : k->stored;
     }
@@ -117,13 +115,19 @@ static void run_load(struct keeper *k, struct store_line *line)
     k->fixtures = NULL;
     pthread_mutex_unlock(&k->lock);
     struct snapshot *s = load(line, fixtures);
-    free(fixtures);
     pthread_mutex_lock(&k->lock);
     if (s == NULL) {
         k->load = true;
         k->load_at = clock_steady() + RETRY;
-        return;
+        /* What the store was away for is merged when it is back; a newer wish goes before it. */
+        if (k->fixtures == NULL) {
+            k->fixtures = fixtures;
+            return;
+        }
     }
+    free(fixtures);
+    if (s == NULL)
+        return;
     snapshot_release(k->fresh);
     k->fresh = s;
     k->wake(k->context);
@@ -167,22 +171,17 @@ static void run_tally(struct keeper *k, struct store_line *line)
 /* Until something new is to be done, or the time has come for what waits for it. */
 static void rest(struct keeper *k)
 {
-    int64_t now = clock_steady();
-    int64_t pause = -1;
+    int64_t at = INT64_MAX;
     if (k->load)
-        pause = k->load_at - now;
-    if (k->first != NULL && (pause < 0 || k->store_at - now < pause))
-        pause = k->store_at - now;
-    if (pause < 0) {
+        at = k->load_at;
+    if (k->first != NULL && k->store_at < at)
+        at = k->store_at;
+    if (at == INT64_MAX) {
         pthread_cond_wait(&k->work, &k->lock);
         return;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += pause / 1000;
-    until.tv_nsec += pause % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    /* A time that has come meanwhile ends the wait at once. */
+    struct timespec until = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
     pthread_cond_timedwait(&k->work, &k->lock, &until);
 }
 

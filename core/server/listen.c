@@ -106,17 +106,10 @@ static bool listen_tcp(struct server *server, const struct addrinfo *info)
 
 static bool listen_host(struct server *server, const struct endpoint *e)
 {
-    char host[ENDPOINT_HOST_MAX + 1];
-    char port[8];
     struct addrinfo *list = NULL;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    snprintf(host, sizeof(host), "%.*s", (int)e->host.size, e->host.data);
-    snprintf(port, sizeof(port), "%d", e->port >= 0 ? e->port : (int)server->boot->port);
-    int code = getaddrinfo(host, port, &hints, &list);
-    if (code != 0) {
-        log_error("cannot listen on %s: %s", host, gai_strerror(code));
+    const char *why;
+    if (!endpoint_look_up(e, (int)server->boot->port, &list, &why)) {
+        log_error("cannot listen on %.*s: %s", (int)e->host.size, e->host.data, why);
         return false;
     }
     bool fine = true;

@@ -13,7 +13,6 @@
 #include "core/base/log.h"
 #include "core/base/version.h"
 #include "core/data/data.h"
-#include "core/data/lists.h"
 #include "core/server/exits.h"
 
 #define SWEEP_INTERVAL 100      /* ms */
@@ -179,19 +178,14 @@ static const char *find_fixtures(const struct server *server, char memory[4096])
     return NULL;
 }
 
-/* At the start, so that the first request meets them; where the store is away the keeper reads them
- * later. */
-static void load_lists(struct server *server)
+/* At the start, so that the first request meets them. */
+static void load_lists(struct server *server, const char *fixtures)
 {
-    char memory[4096];
     struct store_line line;
     struct storage_error error = {0, ""};
     enum storage_status status;
     store_line_start(&line, server->store);
-    const char *fixtures = find_fixtures(server, memory);
-    if (fixtures != NULL)
-        data_import_at_start(&line, fixtures, clock_wall());
-    struct snapshot *fresh = lists_load(&line, &status, &error);
+    struct snapshot *fresh = data_load(&line, fixtures, clock_wall(), &status, &error);
     store_line_end(&line);
     if (fresh != NULL)
         use_snapshot(server, fresh);
@@ -405,6 +399,7 @@ static void open_cache(struct server *server)
 static int start(struct server *server, const struct server_hooks *hooks)
 {
     struct lane_calls calls = {.wake = wake, .context = server};
+    char memory[4096];
     if (server->boot->test_clock)
         log_warning("test_clock is on: whoever may ask may turn the clock; never use it for mail");
     plan_clients(server);
@@ -425,7 +420,8 @@ static int start(struct server *server, const struct server_hooks *hooks)
     open_cache(server);
     server->lane = lane_start(server->store, &calls);
     server->touches.lane = server->lane;
-    load_lists(server);
+    const char *fixtures = find_fixtures(server, memory);
+    load_lists(server, fixtures);
     if (server->lane != NULL)
         server->keeper = keeper_start(server->store, wake, server);
     if (server->keeper == NULL) {
@@ -433,7 +429,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
         return EXIT_FAILED;
     }
     if (!server->snapshot->loaded)
-        keeper_load(server->keeper);
+        keeper_reload(server->keeper, fixtures);
     if (!watch_start(server))
         return EXIT_FAILED;
     start_timers(server);

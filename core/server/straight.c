@@ -94,22 +94,12 @@ static void be_new(struct inquiry *q)
     q->row = (struct storage_row){.first_seen = q->request.now, .tries = 1};
 }
 
-static void tell_hits(struct straight *s)
+static void tell_hit(void *context, const struct storage_sighting *hit)
 {
+    struct straight *s = context;
     struct storage_error error;
     struct storage_row row;
-    for (int i = 0; i < LISTS; i++) {
-        struct list *l = &s->snapshot->lists[i];
-        for (size_t n = 0; l->met && n < l->count; n++) {
-            struct storage_sighting hit =
-                hits_sighting((enum snapshot_list)i, l->entries[n].id, &l->hits[n]);
-            if (l->hits[n].count > 0)
-                store_observe(&s->line, &hit, 1, &row,
-                              clock_steady() + s->settings->request_timeout, &error);
-            l->hits[n].count = 0;
-        }
-        l->met = false;
-    }
+    store_observe(&s->line, hit, 1, &row, clock_steady() + s->settings->request_timeout, &error);
 }
 
 void straight_decide(struct straight *s, struct inquiry *q)
@@ -142,5 +132,5 @@ void straight_decide(struct straight *s, struct inquiry *q)
         decided = pipeline_resume(q);
     }
     if (!s->look && !s->absent)
-        tell_hits(s);
+        hits_take(s->snapshot, tell_hit, s);
 }

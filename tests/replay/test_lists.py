@@ -356,3 +356,21 @@ def test_another_spelling_of_a_domain_leads_round_no_list(begin, sender):
     _, daemon = begin({"blacklist": ["sender bad.test"]})
     assert daemon.ask(client_address="192.0.2.1", sender=sender).startswith("554 5.7.1 blacklisted [")
     assert "Greylisted" in daemon.ask(client_address="192.0.2.1", sender="x@b\u00e4d.test")
+
+
+def test_fixtures_that_the_store_was_away_for_are_merged_when_it_is_back(folder):
+    store = Store(folder)
+    store.fill({"domain": ["own.test"]})
+    fixtures = folder / "fixtures.yml"
+    fixtures.write_text("version: 1\nblacklist:\n- {field_name: sender, value: bad.test}\n")
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    daemon = Daemon(folder=folder, MONGREY_SERVER_FIXTURES=fixtures)
+    try:
+        daemon.start()
+        assert ask(daemon, sender="x@bad.test") == "DUNNO"
+        other.close()
+        place.wait_for(lambda: ask(daemon, sender="x@bad.test") == black("x@bad.test"), "the fixtures", 15)
+    finally:
+        daemon.close()

@@ -1,78 +1,19 @@
 /* test_pipeline.c: a request's way through the checks, and what it ends in, without a store: the
  * test says what the store would have answered. */
-#include "tests/unit/unit.h"
+#include "tests/unit/way.h"
 
-#include <stdlib.h>
 #include <time.h>
 
-#include "core/base/hash.h"
 #include "core/base/version.h"
-#include "core/policy/instances.h"
-#include "core/policy/pipeline.h"
-#include "core/policy/prepare.h"
 
-#define T0 INT64_C(1700000000000)
 #define URL "http://mongrey.readthedocs.org/en/latest/errors.html"
-
-struct way {
-    struct settings *settings;
-    struct instances instances;
-    struct inquiry q;
-    char text[2048];
-    struct snapshot *snapshot;
-    char canonical[PREPARE_MEMORY_MAX];
-};
 
 static int start(void **state)
 {
-    struct way *way = calloc(1, sizeof(*way));
-    *state = way;
-    if (way == NULL || setenv("TZ", "UTC", 1) != 0)
+    if (way_start(state) != 0 || setenv("TZ", "UTC", 1) != 0)
         return -1;
     tzset();
-    if (!hash_start())
-        return -1;
-    way->snapshot = snapshot_make();
-    return way->snapshot != NULL && snapshot_seal(way->snapshot) ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    struct way *way = *state;
-    settings_release(way->settings);
-    snapshot_release(way->snapshot);
-    free(way);
-    return 0;
-}
-
-static void set(struct way *way, const char *file)
-{
-    struct settings_sources sources = {0};
-    struct settings_error error;
-    settings_release(way->settings);
-    way->settings = settings_load_text(&sources, text_of(file), "m.yml", &error);
-    if (way->settings == NULL)
-        fail_msg("%s", error.text);
-}
-
-/* True: decided without the store. */
-static bool run(struct way *way, const char *lines, int64_t now)
-{
-    struct writer w = writer_on(way->text, sizeof(way->text));
-    const char *why = "";
-    if (way->settings == NULL)
-        set(way, "");
-    write_literal(&w, "request=smtpd_access_policy\n");
-    write_literal(&w, lines);
-    write_literal(&w, "\n");
-    memset(&way->q, 0, sizeof(way->q));
-    assert_true(request_parse(writer_text(&w), &way->q.request, &why));
-    prepare(&way->q.request, now, false, way->canonical);
-    way->q.settings = way->settings;
-    way->q.snapshot = way->snapshot;
-    way->q.instances = &way->instances;
-    way->q.host = "mx.example";
-    return pipeline_run(&way->q);
+    return snapshot_seal(((struct way *)*state)->snapshot) ? 0 : -1;
 }
 
 static void expect_verdict(const struct way *way, enum outcome outcome, const char *reason,
@@ -105,7 +46,7 @@ static void what_needs_no_check_passes_at_once(void **state)
     };
     struct way *way = *state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        CHECK_ROW(run(way, rows[i].lines, T0), "%s", rows[i].lines);
+        CHECK_ROW(way_run(way, rows[i].lines, T0), "%s", rows[i].lines);
         expect_verdict(way, OUTCOME_PASS, rows[i].reason, rows[i].action);
         assert_int_equal(way->q.verdict.delay, -1);
     }
@@ -117,45 +58,45 @@ static void documentation_addresses_are_asked_for(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         char lines[128];
         snprintf(lines, sizeof(lines), "client_address=%s\nrecipient=c@d\n", rows[i]);
-        assert_false(run(*state, lines, T0));
+        assert_false(way_run(*state, lines, T0));
     }
 }
 
 static void excluded_networks_pass(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {ip_excludes: [192.0.2.0/25, '2001:db8::/32'], "
-             "private_bypass: false}\n");
-    assert_true(run(way, "client_address=192.0.2.127\nrecipient=c@d\n", T0));
+    way_set(way, "policy_settings: {ip_excludes: [192.0.2.0/25, '2001:db8::/32'], "
+                 "private_bypass: false}\n");
+    assert_true(way_run(way, "client_address=192.0.2.127\nrecipient=c@d\n", T0));
     expect_verdict(way, OUTCOME_PASS, "exclude", "DUNNO exclude filtering [192.0.2.127]");
-    assert_true(run(way, "client_address=2001:DB8:ffff::1\nrecipient=c@d\n", T0));
+    assert_true(way_run(way, "client_address=2001:DB8:ffff::1\nrecipient=c@d\n", T0));
     expect_verdict(way, OUTCOME_PASS, "exclude", "DUNNO exclude filtering [2001:db8:ffff::1]");
-    assert_false(run(way, "client_address=192.0.2.128\nrecipient=c@d\n", T0));
-    assert_false(run(way, "client_address=10.0.0.1\nrecipient=c@d\n", T0));
+    assert_false(way_run(way, "client_address=192.0.2.128\nrecipient=c@d\n", T0));
+    assert_false(way_run(way, "client_address=10.0.0.1\nrecipient=c@d\n", T0));
 }
 
 static void private_comes_before_exclude(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {ip_excludes: [10.0.0.0/8]}\n");
-    assert_true(run(way, "client_address=10.0.0.1\nrecipient=c@d\n", T0));
+    way_set(way, "policy_settings: {ip_excludes: [10.0.0.0/8]}\n");
+    assert_true(way_run(way, "client_address=10.0.0.1\nrecipient=c@d\n", T0));
     assert_string_equal(way->q.verdict.reason, "private");
 }
 
 static void greylisting_can_be_turned_off(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {greylist_enable: false}\n");
-    assert_true(run(way, ASK, T0));
+    way_set(way, "policy_settings: {greylist_enable: false}\n");
+    assert_true(way_run(way, ASK, T0));
     expect_verdict(way, OUTCOME_PASS, "disable-greylisting", "DUNNO");
 }
 
 static void a_stranger_is_looked_up_with_the_settings_in_force(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {greylist_remaining: 5m, greylist_window: 3d, greylist_expire: "
-             "40d}\n");
-    assert_false(run(way, ASK, T0));
+    way_set(way, "policy_settings: {greylist_remaining: 5m, greylist_window: 3d, greylist_expire: "
+                 "40d}\n");
+    assert_false(way_run(way, ASK, T0));
     const struct storage_sighting *s = &way->q.sighting;
     assert_int_equal(s->op, STORAGE_GREY);
     assert_int_equal(s->count, 1);
@@ -168,7 +109,7 @@ static void a_stranger_is_looked_up_with_the_settings_in_force(void **state)
 
 static void answered(struct way *way, const char *lines, int64_t now, struct storage_row row)
 {
-    assert_false(run(way, lines, now));
+    assert_false(way_run(way, lines, now));
     way->q.status = STORAGE_OK;
     way->q.row = row;
     assert_true(pipeline_resume(&way->q));
@@ -233,7 +174,7 @@ static void later_passes_get_none(void **state)
 static void the_header_can_be_turned_off(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {greylist_header: off}\n");
+    way_set(way, "policy_settings: {greylist_header: off}\n");
     answered(way, ASK, T0, (struct storage_row){.passes = 1, .tries = 1, .waited = 20000});
     expect_verdict(way, OUTCOME_PASS, "triplet found", "DUNNO policy[default]");
     assert_int_equal(way->q.verdict.delay, 20);
@@ -246,9 +187,9 @@ static void a_store_in_trouble_is_answered_as_the_settings_say(void **state)
                                                STORAGE_SCHEMA,    STORAGE_DENIED};
     struct way *way = *state;
     for (int defer = 0; defer < 2; defer++) {
-        set(way, defer ? "db_trouble: defer\n" : "db_trouble: pass\n");
+        way_set(way, defer ? "db_trouble: defer\n" : "db_trouble: pass\n");
         for (size_t i = 0; i < COUNT(rows); i++) {
-            assert_false(run(way, ASK, T0));
+            assert_false(way_run(way, ASK, T0));
             way->q.status = rows[i];
             way->q.row = (struct storage_row){.passes = 7}; /* says nothing */
             assert_true(pipeline_resume(&way->q));
@@ -261,7 +202,7 @@ static void a_store_in_trouble_is_answered_as_the_settings_say(void **state)
 static void a_hostile_page_address_stays_one_line(void **state)
 {
     struct way *way = *state;
-    set(way, "errors_url: \"http://x/\xc3\xa9 y\"\n");
+    way_set(way, "errors_url: \"http://x/\xc3\xa9 y\"\n");
     answered(way, ASK, T0, (struct storage_row){.first_seen = T0, .tries = 1});
     expect_verdict(way, OUTCOME_GREYLIST, "new",
                    "450 4.2.0 Greylisted for 20 seconds. policy[default] - http://x/?? "
@@ -271,20 +212,21 @@ static void a_hostile_page_address_stays_one_line(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_needs_no_check_passes_at_once, start, stop),
-        cmocka_unit_test_setup_teardown(documentation_addresses_are_asked_for, start, stop),
-        cmocka_unit_test_setup_teardown(excluded_networks_pass, start, stop),
-        cmocka_unit_test_setup_teardown(private_comes_before_exclude, start, stop),
-        cmocka_unit_test_setup_teardown(greylisting_can_be_turned_off, start, stop),
+        cmocka_unit_test_setup_teardown(what_needs_no_check_passes_at_once, start, way_stop),
+        cmocka_unit_test_setup_teardown(documentation_addresses_are_asked_for, start, way_stop),
+        cmocka_unit_test_setup_teardown(excluded_networks_pass, start, way_stop),
+        cmocka_unit_test_setup_teardown(private_comes_before_exclude, start, way_stop),
+        cmocka_unit_test_setup_teardown(greylisting_can_be_turned_off, start, way_stop),
         cmocka_unit_test_setup_teardown(a_stranger_is_looked_up_with_the_settings_in_force, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(seconds_are_whole_and_rounded_up, start, stop),
-        cmocka_unit_test_setup_teardown(the_first_pass_gets_a_header_once_a_message, start, stop),
-        cmocka_unit_test_setup_teardown(later_passes_get_none, start, stop),
-        cmocka_unit_test_setup_teardown(the_header_can_be_turned_off, start, stop),
+                                        way_stop),
+        cmocka_unit_test_setup_teardown(seconds_are_whole_and_rounded_up, start, way_stop),
+        cmocka_unit_test_setup_teardown(the_first_pass_gets_a_header_once_a_message, start,
+                                        way_stop),
+        cmocka_unit_test_setup_teardown(later_passes_get_none, start, way_stop),
+        cmocka_unit_test_setup_teardown(the_header_can_be_turned_off, start, way_stop),
         cmocka_unit_test_setup_teardown(a_store_in_trouble_is_answered_as_the_settings_say, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_hostile_page_address_stays_one_line, start, stop),
+                                        way_stop),
+        cmocka_unit_test_setup_teardown(a_hostile_page_address_stays_one_line, start, way_stop),
     };
     return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
 }

@@ -1,56 +1,6 @@
 /* test_pipeline_rules.c: requests among lists and policies: what is watched only, what the store
  * would have said under other rules, and checks whose lists are not there yet. */
-#include "tests/unit/unit.h"
-
-#include <stdlib.h>
-
-#include "core/base/hash.h"
-#include "core/policy/instances.h"
-#include "core/policy/pipeline.h"
-#include "core/policy/prepare.h"
-
-#define T0 INT64_C(1700000000000)
-
-struct way {
-    struct settings *settings;
-    struct instances instances;
-    struct snapshot *snapshot;
-    struct arena arena;
-    struct inquiry q;
-    char text[2048];
-    char canonical[PREPARE_MEMORY_MAX];
-};
-
-static int start(void **state)
-{
-    struct way *way = calloc(1, sizeof(*way));
-    *state = way;
-    if (way == NULL || !hash_start())
-        return -1;
-    way->arena = arena_make(1 << 20);
-    way->snapshot = snapshot_make();
-    return way->snapshot != NULL ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    struct way *way = *state;
-    settings_release(way->settings);
-    snapshot_release(way->snapshot);
-    arena_free(&way->arena);
-    free(way);
-    return 0;
-}
-
-static void set(struct way *way, const char *file)
-{
-    struct settings_sources sources = {0};
-    struct settings_error error;
-    settings_release(way->settings);
-    way->settings = settings_load_text(&sources, text_of(file), "m.yml", &error);
-    if (way->settings == NULL)
-        fail_msg("%s", error.text);
-}
+#include "tests/unit/way.h"
 
 static struct value value_of(struct way *way, enum field field, const char *written)
 {
@@ -98,40 +48,18 @@ static void policy(struct way *way, const char *name, const char *recipient, boo
 
 #define AT_RCPT (1u << STATE_RCPT)
 
-/* Every byte that the caller does not set is rubbish, as on the stack of a busy daemon. */
-static bool run(struct way *way, const char *lines)
-{
-    struct writer w = writer_on(way->text, sizeof(way->text));
-    const char *why = "";
-    if (way->settings == NULL)
-        set(way, "");
-    write_literal(&w, "request=smtpd_access_policy\n");
-    write_literal(&w, lines);
-    write_literal(&w, "\n");
-    memset(&way->q, 0xa5, sizeof(way->q));
-    assert_true(request_parse(writer_text(&w), &way->q.request, &why));
-    prepare(&way->q.request, T0, false, way->canonical);
-    way->q.settings = way->settings;
-    way->q.snapshot = way->snapshot;
-    way->q.instances = &way->instances;
-    way->q.host = "mx.example";
-    way->q.costs = NULL;
-    memcpy(way->q.verdict.id, "0123456789abc", sizeof("0123456789abc"));
-    return pipeline_run(&way->q);
-}
-
 static void answer(struct way *way, const char *lines, struct storage_row row)
 {
-    assert_false(run(way, lines));
+    assert_false(way_run(way, lines, T0));
     way->q.status = STORAGE_OK;
     way->q.row = row;
     assert_true(pipeline_resume(&way->q));
 }
 
-static void expect_would(const struct way *way, enum outcome outcome, const char *start)
+static void expect_would(const struct way *way, enum outcome outcome, const char *way_start)
 {
-    if (strncmp(way->q.would, start, strlen(start)) != 0)
-        fail_msg("\"%s\" does not begin with \"%s\"", way->q.would, start);
+    if (strncmp(way->q.would, way_start, strlen(way_start)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", way->q.would, way_start);
     assert_int_equal(way->q.would_outcome, outcome);
 }
 
@@ -142,14 +70,14 @@ static void expect_would(const struct way *way, enum outcome outcome, const char
 static void any_reply_may_name_any_value(void **state)
 {
     struct way *way = *state;
-    set(way, "errors_url: U\n"
-             "policy_settings:\n"
-             "  reply_blacklist: 554 %(seconds)s %(remaining)s %(delay)s %(policy)s %(value)s "
-             "%(client_address)s %(client_name)s %(sender)s %(recipient)s %(recipient_domain)s "
-             "%(country)s %(id)s %(url)s %(host)s\n");
+    way_set(way, "errors_url: U\n"
+                 "policy_settings:\n"
+                 "  reply_blacklist: 554 %(seconds)s %(remaining)s %(delay)s %(policy)s %(value)s "
+                 "%(client_address)s %(client_name)s %(sender)s %(recipient)s %(recipient_domain)s "
+                 "%(country)s %(id)s %(url)s %(host)s\n");
     list(way, LIST_BLACK, "ann@x.test", true);
     assert_true(snapshot_seal(way->snapshot));
-    assert_true(run(way, BOB "client_name=mx.x.test\ncountry=fr\n"));
+    assert_true(way_run(way, BOB "client_name=mx.x.test\ncountry=fr\n", T0));
     assert_string_equal(way->q.verdict.action,
                         "554 0 0.0 0 default ann@x.test 192.0.2.1 mx.x.test ann@x.test "
                         "bob@t.test t.test FR 0123456789abc U mx.example");
@@ -235,7 +163,7 @@ static void other_watched_rules(void **state)
         {"domain_vrfy=on mynetwork_vrfy=on", OUTCOME_REJECT, "554 5.7.1 relay denied"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        assert_int_equal(start(state), 0);
+        assert_int_equal(way_start(state), 0);
         struct way *way = *state;
         policy(way, "watched", "bob@t.test", false, AT_RCPT, rows[i].rules);
         assert_true(snapshot_seal(way->snapshot));
@@ -243,18 +171,18 @@ static void other_watched_rules(void **state)
         answer(way, BOB, NEW);
         expect_would(way, rows[i].outcome, rows[i].would);
         assert_int_equal(way->q.verdict.outcome, OUTCOME_GREYLIST);
-        assert_int_equal(stop(state), 0);
+        assert_int_equal(way_stop(state), 0);
     }
-    assert_int_equal(start(state), 0);
+    assert_int_equal(way_start(state), 0);
 }
 
 static void a_watched_policy_opts_in_only_in_the_trial(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {greylist_default: off}\n");
+    way_set(way, "policy_settings: {greylist_default: off}\n");
     policy(way, "watched", "bob@t.test", false, AT_RCPT, "greylist_default=on");
     assert_true(snapshot_seal(way->snapshot));
-    assert_true(run(way, BOB));
+    assert_true(way_run(way, BOB, T0));
     assert_string_equal(way->q.verdict.reason, "not-opted-in");
     expect_would(way, OUTCOME_GREYLIST, "450 4.2.0 Greylisted for 20 seconds. policy[watched]");
 }
@@ -266,20 +194,25 @@ static void at_other_states_a_watched_policy_is_tried_from_the_first_check_on(vo
     list(way, LIST_BLACK, "bad@x.test", true);
     list(way, LIST_WHITE, "friend@x.test", true);
     assert_true(snapshot_seal(way->snapshot));
-    assert_true(run(way, "protocol_state=DATA\n" BOB));
+    assert_true(way_run(way, "protocol_state=DATA\n" BOB, T0));
     assert_string_equal(way->q.verdict.reason, "state");
     assert_string_equal(way->q.verdict.action, "DUNNO");
     expect_would(way, OUTCOME_GREYLIST, "450 4.2.0 Greylisted for 60 seconds. policy[watched]");
     assert_string_equal(pipeline_decider(&way->q), "state");
-    assert_true(run(way, "protocol_state=DATA\nclient_address=192.0.2.1\nsender=bad@x.test\n"
-                         "recipient=bob@t.test\n"));
+    assert_true(way_run(way,
+                        "protocol_state=DATA\nclient_address=192.0.2.1\nsender=bad@x.test\n"
+                        "recipient=bob@t.test\n",
+                        T0));
     expect_would(way, OUTCOME_REJECT, "554 5.7.1 blacklisted [bad@x.test]");
-    assert_true(run(way, "protocol_state=DATA\nclient_address=192.0.2.1\nsender=friend@x.test\n"
-                         "recipient=bob@t.test\n"));
+    assert_true(way_run(way,
+                        "protocol_state=DATA\nclient_address=192.0.2.1\nsender=friend@x.test\n"
+                        "recipient=bob@t.test\n",
+                        T0));
     expect_would(way, OUTCOME_PASS, "DUNNO whitelisted [friend@x.test]");
     assert_false(way->snapshot->lists[LIST_BLACK].met); /* a trial is no hit */
     assert_false(way->snapshot->lists[LIST_WHITE].met);
-    assert_true(run(way, "protocol_state=DATA\nclient_address=unknown\nrecipient=bob@t.test\n"));
+    assert_true(
+        way_run(way, "protocol_state=DATA\nclient_address=unknown\nrecipient=bob@t.test\n", T0));
     assert_int_equal(way->q.would[0], '\0');
 }
 
@@ -300,15 +233,18 @@ static void the_first_that_is_watched_is_told(void **state)
 static void before_the_lists_are_loaded_nobody_is_rejected_for_want_of_them(void **state)
 {
     struct way *way = *state;
-    set(way, "policy_settings: {domain_vrfy: true, mynetwork_vrfy: true, spoofing_enable: true}\n");
+    way_set(way,
+            "policy_settings: {domain_vrfy: true, mynetwork_vrfy: true, spoofing_enable: true}\n");
     assert_true(snapshot_add_domain(way->snapshot, TEXT("x.test")));
     assert_true(snapshot_seal(way->snapshot));
-    assert_false(run(way, BOB)); /* a spoofed sender */
-    assert_false(run(way, "client_address=192.0.2.1\nsender=a@y.test\nrecipient=b@t.test\n"));
+    assert_false(way_run(way, BOB, T0)); /* a spoofed sender */
+    assert_false(
+        way_run(way, "client_address=192.0.2.1\nsender=a@y.test\nrecipient=b@t.test\n", T0));
     way->snapshot->loaded = true;
-    assert_true(run(way, BOB));
+    assert_true(way_run(way, BOB, T0));
     assert_string_equal(way->q.verdict.reason, "spoofing");
-    assert_true(run(way, "client_address=192.0.2.1\nsender=a@y.test\nrecipient=b@t.test\n"));
+    assert_true(
+        way_run(way, "client_address=192.0.2.1\nsender=a@y.test\nrecipient=b@t.test\n", T0));
     assert_string_equal(way->q.verdict.reason, "relay-denied");
 }
 
@@ -345,7 +281,7 @@ static void what_was_looked_at_is_told(void **state)
     list(way, LIST_WHITE, "ann@", false);
     policy(way, "mine", "bob@t.test", true, AT_RCPT, "greylist_window=3d");
     assert_true(snapshot_seal(way->snapshot));
-    assert_true(run(way, BOB));
+    assert_true(way_run(way, BOB, T0));
     told.w = writer_on(told.lines, sizeof(told.lines));
     pipeline_tell(&way->q, keep_line, &told);
     writer_end(&told.w);
@@ -356,7 +292,7 @@ static void what_was_looked_at_is_told(void **state)
     assert_non_null(strstr(told.lines, "greylist: not asked\n"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, way_start, way_stop)
 
 int main(void)
 {
@@ -366,7 +302,7 @@ int main(void)
         TEST(a_watched_delay_is_held_against_the_row_of_the_same_key),
         TEST(a_watched_shorter_delay_would_have_let_pass),
         TEST(a_watched_key_would_have_been_new),
-        cmocka_unit_test_setup_teardown(other_watched_rules, NULL, stop),
+        cmocka_unit_test_setup_teardown(other_watched_rules, NULL, way_stop),
         TEST(a_watched_policy_opts_in_only_in_the_trial),
         TEST(at_other_states_a_watched_policy_is_tried_from_the_first_check_on),
         TEST(the_first_that_is_watched_is_told),
