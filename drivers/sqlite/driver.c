@@ -156,7 +156,8 @@ static enum storage_status look_at_file(const char *path, bool read_only,
     struct stat s;
     if (stat(path, &s) != 0) {
         bool missing = errno == ENOENT;
-        if (missing && lstat(path, &s) == 0)
+        /* Not a link: another instance has just made the file. */
+        if (missing && lstat(path, &s) == 0 && S_ISLNK(s.st_mode))
             return sqlite_refuse(error, STORAGE_DENIED,
                                  "%.150s is a link to a file that is not there", path);
         errno = missing ? ENOENT : errno;
