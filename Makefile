@@ -1,6 +1,6 @@
 # mongrey: make run, make check, make bench. docs/architecture.md says what is where.
 #
-#   make               build/mongrey-server and build/drivers/*.so
+#   make               build/mongrey-server and build/drivers/*.so (DRIVERS=sqlite: only this one)
 #   make run           installs what the build needs, builds, starts mongrey on SQLite
 #   make check         installs what the tests need, builds, runs them all
 #   make bench         speed beside a null server and postgrey (bench-quick: one minute)
@@ -43,17 +43,26 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(HARDEN) $(CFLAGS
 	-DMONGREY_DRIVER_DIR='"$(DRIVER_DIR)"'
 
 CORE_LIBS = -luv -lyaml -lsodium -lpcre2-8 -lidn2 -lunistring -lmicrohttpd -lpthread -ldl
-SQLITE_LIBS = -lsqlite3
+
+# A driver's name is its folder's; its client library's flags and libraries stand here.
+DRIVERS ?= $(patsubst drivers/%/driver.c,%,$(wildcard drivers/*/driver.c))
+package_cflags = $(foreach p,$(1),$(shell pkg-config --cflags $(p) 2>/dev/null | sed 's/-I/-isystem /g'))
+pgsql_CFLAGS := $(call package_cflags,libpq)
+mysql_CFLAGS := $(call package_cflags,libmariadb)
+mongo_CFLAGS := $(call package_cflags,libmongoc-1.0)
+sqlite_LIBS = -lsqlite3
+pgsql_LIBS = -lpq
+mysql_LIBS = -lmariadb
+mongo_LIBS = -lmongoc-1.0 -lbson-1.0
 
 CORE_SOURCES = $(filter-out core/server/main.c,$(wildcard core/*/*.c)) $(wildcard filters/*.c) \
 	$(wildcard cache/*.c)
-SQLITE_SOURCES = $(wildcard drivers/sqlite/*.c)
 HEADERS = $(wildcard core/*/*.h core/*/*.def filters/*.h include/*.h drivers/*/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 pic_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(1))
 
-all: $(BUILD)/mongrey-server $(BUILD)/drivers/sqlite.so
+all: $(BUILD)/mongrey-server $(DRIVERS:%=$(BUILD)/drivers/%.so)
 
 # Another DRIVER_DIR makes the one file that holds it anew.
 $(BUILD)/driver-dir: always
@@ -66,7 +75,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 
 $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $($(word 2,$(subst /, ,$<))_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
 $(BUILD)/libcore.a: $(call objects,$(CORE_SOURCES))
 	@rm -f $@
@@ -83,8 +92,11 @@ $(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) $(LDHARDEN) -Wl,--version-script=drivers/
 @chmod go-w $@
 endef
 
-$(BUILD)/drivers/sqlite.so: $(call pic_objects,$(SQLITE_SOURCES)) drivers/exports.map
-	$(call link_driver,$(SQLITE_LIBS))
+define driver_rule
+$(BUILD)/drivers/$(1).so: $(call pic_objects,$(wildcard drivers/$(1)/*.c)) drivers/exports.map
+	$$(call link_driver,$$($(1)_LIBS))
+endef
+$(foreach driver,$(DRIVERS),$(eval $(call driver_rule,$(driver))))
 
 -include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests and adds them up: the last line is `N passed, N failed, N skipped`.
 
-usage: run.py --build DIR [GROUP ...]      groups: walls symbols unit conformance notices fuzz replay live
+usage: run.py --build DIR [GROUP ...]      groups: walls symbols unit conformance notices stores fuzz replay live
 
 Each group prints what it prints; a program that dies without a report counts as a failure.
 """
@@ -15,8 +15,10 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
+from lib import servers
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "fuzz", "replay", "live"]
+GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
 
 
 class Sum:
@@ -106,6 +108,61 @@ def run_conformance(total, build):
                [program, build / "tests/drivers/memory.so", "memory:///%s"])
         cmocka(total, "conformance sqlite",
                [program, build / "drivers/sqlite.so", f"sqlite:///{folder}/%s.db"])
+
+
+class Maker:
+    """A program that makes and drops a server's databases for the conformance suite."""
+
+    def __init__(self, server, folder):
+        self.path = folder / f"store-{server.port}"
+        self.path.write_text(server.maker())
+        self.path.chmod(0o755)
+
+
+def conform(total, build, name, driver, url, cases="*", maker=None):
+    """The suite on a real server: `%s` in the URL is each case's own database."""
+    cmocka(total, f"conformance {name}", [build / "tests/conformance", build / f"drivers/{driver}.so", url],
+           MONGREY_CASE=cases, **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
+
+
+def skip(total, name, why):
+    """Named, never passed over in silence; MONGREY_TEST_REQUIRE=all (CI) makes it a failure."""
+    required = os.environ.get("MONGREY_TEST_REQUIRE") == "all"
+    total.add(failed=required, skipped=not required)
+    total.notes.append(f"{'FAILED' if required else 'skipped'} {name}: {why}")
+
+
+def stores_pgsql(total, build, folder):
+    with servers.Postgres() as server:
+        maker = Maker(server, folder)
+        conform(total, build, "pgsql", "pgsql", server.url("%s"), maker=maker)
+        conform(total, build, "pgsql, Unix socket", "pgsql", server.url_socket("%s"), "driver*", maker)
+        with servers.PgBouncer(server) as pooler:
+            conform(total, build, "pgsql, pgbouncer", "pgsql", pooler.url("%s"), maker=maker)
+
+
+def stores_mysql(total, build, folder):
+    with servers.MariaDB() as server:
+        maker = Maker(server, folder)
+        conform(total, build, "mysql", "mysql", server.url("%s"), maker=maker)
+        conform(total, build, "mysql, Unix socket", "mysql", server.url_socket("%s"), "driver*", maker)
+
+
+STORES = {"pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, servers.MariaDB)}
+
+
+def run_stores(total, build):
+    """Every driver that was built against its real servers; MONGREY_TEST_STORES=pgsql,mysql chooses."""
+    wanted = os.environ.get("MONGREY_TEST_STORES", ",".join(STORES)).split(",")
+    for name in wanted:
+        run_store, server = STORES[name]
+        if not (build / f"drivers/{name}.so").exists():
+            skip(total, f"conformance {name}", "the driver was not built")
+        elif servers.can(server):
+            skip(total, f"conformance {name}", servers.can(server))
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                run_store(total, build, pathlib.Path(folder))
 
 
 def run_notices(total, build):

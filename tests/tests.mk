@@ -92,13 +92,14 @@ fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) $(BUILD)/fuzz/attributes.dict $(BUIL
 
 # --- Lint --------------------------------------------------------------------------------------------
 
-LINT_SOURCES = $(CORE_SOURCES) core/server/main.c $(SQLITE_SOURCES)
+LINT_SOURCES = $(CORE_SOURCES) core/server/main.c $(wildcard drivers/*/*.c)
+LINT_CFLAGS = $(pgsql_CFLAGS) $(mysql_CFLAGS) $(mongo_CFLAGS)
 
 lint: deps-check
 	$(MAKE) BUILD=build-lint-gcc CC=gcc CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wlogical-op -Wduplicated-cond -Wnull-dereference' tests bench-tools
 	$(MAKE) BUILD=build-lint-clang CC=clang CFLAGS='-O2 -Werror' EXTRA_CFLAGS='-Wcomma -Wunreachable-code' tests
 	@printf '%s\n' $(LINT_SOURCES) | xargs -P "$$(nproc)" -n 10 sh -c \
-	  'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 -D_GNU_SOURCE -I. -Iinclude' tidy
+	  'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 -D_GNU_SOURCE -I. -Iinclude $(LINT_CFLAGS)' tidy
 	$(MAKE) format-check
 	scripts/man-settings.py --check
 	scripts/manual.py --check

@@ -4,8 +4,10 @@
  *   conformance DRIVER.so URL [URL...]
  *
  * `%s` in a URL becomes a name that is new for every case: sqlite:///dir/%s.db, memory:///%s. A URL
- * without it is for a store that is new with each opening. MONGREY_CASE=PATTERN runs only those
- * cases, MONGREY_SEED=NUMBER repeats a run of the random case. With CMOCKA_MESSAGE_OUTPUT=xml and
+ * without it is for a store that is new with each opening. Where a driver makes no databases,
+ * MONGREY_STORE_COMMAND is a program that does: it is run with `make NAME` before a case and with
+ * `drop NAME` after it. MONGREY_CASE=PATTERN runs only those cases, MONGREY_SEED=NUMBER repeats a
+ * run of the random case. With CMOCKA_MESSAGE_OUTPUT=xml and
  * CMOCKA_XML_FILE=path cmocka writes a JUnit file. Ends with the number of failed cases, at
  * most 99.
  */

@@ -7,10 +7,12 @@
 #include "suite.h"
 
 #include <dlfcn.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PARAMETERS_MAX 16
@@ -51,10 +53,30 @@ bool place_load(struct place *place, const char *file, const char *url)
     return true;
 }
 
+/* Runs MONGREY_STORE_COMMAND with `make NAME` or `drop NAME`: for databases that no driver makes. */
+static void order(const char *what, const char *name)
+{
+    const char *program = getenv("MONGREY_STORE_COMMAND");
+    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)what,
+                               (char *)(uintptr_t)name, NULL};
+    pid_t child;
+    int status = -1;
+
+    if (program == NULL) {
+        return;
+    }
+    assert_int_equal(posix_spawn(&child, program, NULL, NULL, arguments, environ), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (status != 0) {
+        fail_msg("%s %s %s: status %d", program, what, name, status);
+    }
+}
+
 void place_name_store(const struct place *place, char *url, size_t size)
 {
     static atomic_uint named;
     const char *blank = strstr(place->url, "%s");
+    char name[64];
     int written;
 
     if (blank == NULL) {
@@ -62,9 +84,24 @@ void place_name_store(const struct place *place, char *url, size_t size)
         assert_in_range(written, 1, size - 1);
         return;
     }
-    written = snprintf(url, size, "%.*sc%ld_%u%s", (int)(blank - place->url), place->url,
-                       (long)getpid(), atomic_fetch_add(&named, 1), blank + 2);
+    (void)snprintf(name, sizeof name, "c%ld_%u", (long)getpid(), atomic_fetch_add(&named, 1));
+    written =
+        snprintf(url, size, "%.*s%s%s", (int)(blank - place->url), place->url, name, blank + 2);
     assert_in_range(written, 1, size - 1);
+    order("make", name);
+}
+
+void place_drop_store(const struct place *place, const char *url)
+{
+    const char *blank = strstr(place->url, "%s");
+    char name[64];
+
+    if (blank != NULL) {
+        const char *begin = url + (blank - place->url);
+        size_t size = strlen(begin) - strlen(blank + 2);
+        (void)snprintf(name, sizeof name, "%.*s", (int)size, begin);
+        order("drop", name);
+    }
 }
 
 /* --- Taking apart ----------------------------------------------------------------------------- */

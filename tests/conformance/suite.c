@@ -111,6 +111,7 @@ int suite_teardown(void **state)
     struct suite *suite = *state;
 
     close_store(suite);
+    place_drop_store(suite->place, suite->url);
     free(suite);
     return 0;
 }

@@ -60,8 +60,9 @@ struct suite {
 };
 
 bool place_load(struct place *place, const char *file, const char *url);
-/* Puts a new name where the template has its `%s`. */
+/* Puts a new name where the template has its `%s`; MONGREY_STORE_COMMAND makes a database of it. */
 void place_name_store(const struct place *place, char *url, size_t size);
+void place_drop_store(const struct place *place, const char *url);
 /* Opens a URL by the driver; the URL is parsed here, the core's parser is not of this suite. */
 enum storage_status place_open(const struct place *place, const struct storage_host *host,
                                const char *url, struct storage_db **db,
