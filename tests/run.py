@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests and adds them up: the last line is `N passed, N failed, N skipped`.
 
-usage: run.py --build DIR [GROUP ...]      groups: walls symbols unit conformance notices stores fuzz replay live
+usage: run.py --build DIR [GROUP ...]      groups: walls symbols dist unit conformance notices stores fuzz replay live
 
 Each group prints what it prints; a program that dies without a report counts as a failure.
 """
@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from lib import servers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
+GROUPS = ["walls", "symbols", "dist", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
 
 
 class Sum:
@@ -209,6 +209,8 @@ def main():
             plain(total, "walls", [ROOT / "tests/walls.sh"])
         elif group == "symbols":
             plain(total, "symbols", [ROOT / "tests/symbols.sh", build])
+        elif group == "dist":
+            counted(total, "dist", [ROOT / "tests/dist.sh", build])
         else:
             globals()[f"run_{group}"](total, build)
         if (total.passed, total.failed) == before:
