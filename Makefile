@@ -99,6 +99,10 @@ $(BUILD)/drivers/$(1).so: $(call pic_objects,$(wildcard drivers/$(1)/*.c)) drive
 endef
 $(foreach driver,$(DRIVERS),$(eval $(call driver_rule,$(driver))))
 
+# How a driver is compiled and linked, for tests that build a broken one.
+driver-flags-%:
+	@echo '$(CC) -std=c11 -D_GNU_SOURCE -O1 $($*_CFLAGS) $($*_LIBS)'
+
 -include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
 
 include tests/tests.mk
