@@ -19,8 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # For each driver: (file, what stands there once, what stands there instead, cases that should notice).
 BREAKS = {
     "sqlite": [
-        ("entries.c", "s->now - row->first_seen >= s->delay", "s->now - row->first_seen > s->delay", "grey*"),
-        ("entries.c", "row->first_seen = earlier(row->first_seen, now);", "", "grey*"),
+        ("entries.c", "had_passed = alive && row->passes > 0", "had_passed = alive && row->passes > 1", "*"),
+        ("entries.c", "(uint8_t)(i + 1);\n            *alive = true", "0;\n            *alive = true", "alternate*"),
         ("entries.c", "row->expires > s->now ? OWN_ALIVE", "row->expires >= s->now ? OWN_ALIVE", "grey*"),
         ("counters.c", "c.row.count < s->count", "c.row.count <= s->count", "take*"),
         ("records.c", "SQL_REVISION_MOVE", "SQL_REVISION_GET", "revision*"),
