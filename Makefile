@@ -43,7 +43,7 @@ endif
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(HARDEN) $(CFLAGS) $(EXTRA_CFLAGS) \
 	-DMONGREY_DRIVER_DIR='"$(DRIVER_DIR)"'
 
-CORE_LIBS = -luv -lyaml -lsodium -lpcre2-8 -lidn2 -lunistring -lmicrohttpd -lpthread -ldl
+CORE_LIBS = -luv -lyaml -lsodium -lpcre2-8 -lidn2 -lunistring -lmicrohttpd -lhiredis -lpthread -ldl
 
 # A driver's name is its folder's; its client library's flags and libraries stand here.
 DRIVERS ?= $(patsubst drivers/%/driver.c,%,$(wildcard drivers/*/driver.c))

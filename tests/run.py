@@ -164,7 +164,7 @@ STORES = {"pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, ser
 
 
 def run_stores(total, build):
-    """Every driver that was built against its real servers; MONGREY_TEST_STORES=pgsql,mysql chooses."""
+    """Every driver that was built against its real servers, then the daemon with them (tests/stores); MONGREY_TEST_STORES=pgsql,mysql chooses."""
     wanted = os.environ.get("MONGREY_TEST_STORES", ",".join(STORES)).split(",")
     for name in wanted:
         run_store, server = STORES[name]
@@ -175,6 +175,8 @@ def run_stores(total, build):
         else:
             with tempfile.TemporaryDirectory() as folder:
                 run_store(total, build, pathlib.Path(folder))
+    if "MONGREY_TEST_STORES" not in os.environ:
+        pytest(total, build, "tests/stores")
 
 
 def run_notices(total, build):

@@ -35,7 +35,7 @@ room core/data "core/(base|policy|store|data)/|include/(check|storage)\.h"
 room core/lint "core/(base|policy|store|data|lint)/|include/storage\.h"
 room core/server "core/(base|policy|store|data|lint|server)/|include/|filters/table\.h"
 room filters 'filters/|include/check\.h|core/base/|core/policy/(settings|reply|snapshot)\.h'
-room cache 'include/cache\.h|core/base/hash\.h'
+room cache 'include/cache\.h|core/base/(hash|clock)\.h'
 for driver in drivers/*/; do
     room "${driver%/}" "${driver}|include/(storage|steps)\.h"
 done

@@ -28,6 +28,17 @@ uint64_t hash_table(const void *data, size_t size)
     return out.number;
 }
 
+void hash_seal(const uint8_t secret[HASH_SECRET_SIZE], const void *data, size_t size,
+               uint8_t seal[HASH_KEY_SIZE])
+{
+    crypto_generichash(seal, HASH_KEY_SIZE, data, size, secret, HASH_SECRET_SIZE);
+}
+
+_Bool hash_same(const uint8_t a[HASH_KEY_SIZE], const uint8_t b[HASH_KEY_SIZE])
+{
+    return sodium_memcmp(a, b, HASH_KEY_SIZE) == 0;
+}
+
 void hash_random(void *memory, size_t size)
 {
     randombytes_buf(memory, size);

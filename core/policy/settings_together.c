@@ -2,7 +2,10 @@
  * defaults. */
 #include <string.h>
 
+#include "core/base/redis_url.h"
 #include "core/policy/settings_table.h"
+
+#define PREFIX_MAX 64 /* bytes; each key in Redis has them */
 
 /* 0.4.4 to the letter, where this program's own defaults differ. */
 static const struct {
@@ -40,8 +43,6 @@ static bool is_later_value(const struct settings *s, enum setting which)
         return s->rules.greylist_mode == MODE_SELECTIVE;
     case SETTING_profile:
         return s->profile > PROFILE_MONGREY;
-    case SETTING_cache_url:
-        return s->cache_url.size > 6 && memcmp(s->cache_url.data, "redis:", 6) == 0;
     default:
         return false;
     }
@@ -79,11 +80,25 @@ static bool is_octal(int64_t mode)
     return true;
 }
 
+static const char *cache_fault(struct text cache)
+{
+    struct arena arena = arena_make(64 * 1024);
+    struct redis_url url;
+    const char *why = NULL;
+    if (text_equal(cache, TEXT("memory")) || text_equal(cache, TEXT("simple")) ||
+        text_equal(cache, TEXT("none")))
+        return NULL;
+    if (!redis_url_is(cache))
+        why = "must be memory, none, redis://host or unix:///path";
+    else if (redis_url_parse(&arena, cache, &url, &why))
+        why = NULL;
+    arena_free(&arena);
+    return why;
+}
+
 const char *settings_together(const struct settings *s, enum setting *which)
 {
     bool is_url = s->db_url.size > 0 && memchr(s->db_url.data, ':', s->db_url.size) != NULL;
-    bool cache = text_equal(s->cache_url, TEXT("memory")) ||
-                 text_equal(s->cache_url, TEXT("simple")) || text_equal(s->cache_url, TEXT("none"));
     for (int i = 0; i < SETTINGS; i++) {
         *which = (enum setting)i;
         const char *fault = setting_not_built(s, *which);
@@ -91,8 +106,12 @@ const char *settings_together(const struct settings *s, enum setting *which)
             return fault;
     }
     *which = SETTING_cache_url;
-    if (!cache)
-        return "must be memory or none";
+    const char *fault = cache_fault(s->cache_url);
+    if (fault != NULL)
+        return fault;
+    *which = SETTING_cache_prefix;
+    if (s->cache_prefix.size > PREFIX_MAX)
+        return "is longer than 64 bytes";
     *which = SETTING_db_url;
     if (!is_url)
         return "must be a URL such as sqlite:////var/lib/mongrey/mongrey.db";

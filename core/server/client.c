@@ -517,7 +517,7 @@ void client_resume(struct client *c, struct kept *kept)
         go_on(c);
 }
 
-/* The store did not answer in time: Postfix is told by policy, and the store may still finish. */
+/* No answer in time: Postfix is told by policy, and the store may still finish. */
 static void answer_late(struct client *c)
 {
     struct kept *kept = c->kept;

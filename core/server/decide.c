@@ -1,4 +1,4 @@
-/* decide.c: from the bytes of a request to its verdict: the checks, then the cache, then the store.
+/* decide.c: from the bytes of a request to its verdict: the checks, then the caches, then the store.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +13,20 @@
 _Static_assert(sizeof(((struct kept *)0)->reading_memory) >= GREYLIST_READING_MAX,
                "room for what is escaped");
 
+/* What is made of a key that a cache has. */
+static const struct storage_row known = {.passes = 2}; /* any number above one */
+
+static bool may_recall(const struct server *server, const struct inquiry *q)
+{
+    const struct storage_sighting *s = &q->sighting;
+    return server->cache != NULL && (s->op == STORAGE_GREY || s->op == STORAGE_LEARN);
+}
+
 /* A key that has passed is answered without the store, which is told later. */
 static bool recall(struct server *server, struct inquiry *q)
 {
     const struct storage_sighting *s = &q->sighting;
-    if (server->cache == NULL || (s->op != STORAGE_GREY && s->op != STORAGE_LEARN))
+    if (!may_recall(server, q))
         return false;
     server->counters.lookups++;
     if (!server->cache_driver->get(server->cache, s->key.bytes, s->now))
@@ -25,26 +34,29 @@ static bool recall(struct server *server, struct inquiry *q)
     server->counters.cached++;
     touches_note(&server->touches, s);
     q->status = STORAGE_OK;
-    q->row = (struct storage_row){.passes = 2}; /* any number above one: known */
+    q->row = known;
     return true;
 }
 
+/* The row is put where it is as new as the revision that the cache is of: one that was read before
+ * somebody forgot it may come later than the news of that. */
 static void remember(struct server *server, const struct lane_item *item)
 {
-    if (server->cache != NULL && item->status == STORAGE_OK && item->row.passes > 0)
-        server->cache_driver->put(server->cache, item->sighting.key.bytes, item->row.expires);
+    const struct storage_sighting *s = &item->sighting;
+    struct sealed entry = {.revision = item->revision, .expires = item->row.expires};
+    if (server->cache == NULL || item->status != STORAGE_OK || item->row.passes == 0 ||
+        item->revision != server->revision)
+        return;
+    server->cache_driver->put(server->cache, s->key.bytes, entry.expires);
+    if (entry.revision > 0)
+        far_put(server->far, s->key.bytes, &entry, entry.expires - s->now);
 }
 
-static void finish(struct lane_item *item)
+/* What it waited for has come: the end of its way. */
+static void conclude(struct kept *kept)
 {
-    struct kept *kept = (struct kept *)item;
     struct server *server = kept->server;
     server->kept_count--;
-    remember(server, item);
-    if (item->status != STORAGE_OK)
-        server->counters.trouble++;
-    kept->inquiry.status = item->status;
-    kept->inquiry.row = item->row;
     if (kept->client != NULL) {
         pipeline_resume(&kept->inquiry);
         client_resume(kept->client, kept);
@@ -54,9 +66,46 @@ static void finish(struct lane_item *item)
     free(kept);
 }
 
-/* Copies the inquiry with the bytes that it points into, and hands it to the lane. */
-static struct kept *ask_store(struct server *server, struct client *client, const struct inquiry *q,
-                              int64_t deadline)
+static void finish(struct lane_item *item)
+{
+    struct kept *kept = (struct kept *)item;
+    remember(kept->server, item);
+    if (item->status != STORAGE_OK)
+        kept->server->counters.trouble++;
+    kept->inquiry.status = item->status;
+    kept->inquiry.row = item->row;
+    conclude(kept);
+}
+
+static bool ask_store(struct kept *kept)
+{
+    touches_tell(&kept->server->touches, &kept->item.sighting.key);
+    return lane_submit(kept->server->lane, &kept->item, true);
+}
+
+static void finish_far(struct far_item *item)
+{
+    struct kept *kept = item->context;
+    struct server *server = kept->server;
+    const struct storage_sighting *s = &kept->item.sighting;
+    const struct sealed *entry = &item->entry;
+    if (item->found && entry->revision == server->revision && entry->expires > s->now) {
+        server->counters.far_cached++;
+        server->cache_driver->put(server->cache, s->key.bytes, entry->expires);
+        touches_note(&server->touches, s);
+        kept->inquiry.status = STORAGE_OK;
+        kept->inquiry.row = known;
+        conclude(kept);
+    } else if (!ask_store(kept)) {
+        server->counters.trouble++;
+        kept->inquiry.status = STORAGE_UNAVAILABLE;
+        conclude(kept);
+    }
+}
+
+/* Copies the inquiry with the bytes that it points into, and hands it to who has to be asked. */
+static struct kept *ask(struct server *server, struct client *client, const struct inquiry *q,
+                        int64_t deadline)
 {
     struct text bytes = q->request.bytes;
     struct text canonical = q->request.canonical;
@@ -77,8 +126,11 @@ static struct kept *ask_store(struct server *server, struct client *client, cons
     kept->item.sighting.reading = &kept->reading;
     kept->item.deadline = deadline;
     kept->item.finish = finish;
-    touches_tell(&server->touches, &q->sighting.key);
-    if (!lane_submit(server->lane, &kept->item, true)) {
+    kept->far.finish = finish_far;
+    kept->far.context = kept;
+    memcpy(kept->far.key, q->sighting.key.bytes, CACHE_KEY_SIZE);
+    bool far = may_recall(server, q) && server->revision > 0 && far_ask(server->far, &kept->far);
+    if (!far && !ask_store(kept)) {
         free(kept);
         return NULL;
     }
@@ -109,7 +161,7 @@ bool decide(struct server *server, struct client *client, struct text bytes, int
     if (pipeline_run(q))
         return true;
     if (!recall(server, q)) {
-        *kept = ask_store(server, client, q, deadline);
+        *kept = ask(server, client, q, deadline);
         if (*kept != NULL)
             return false;
         /* No memory, or a queue that is full: shed load at once rather than make all mail wait. */

@@ -358,8 +358,10 @@ bool lane_submit(struct lane *lane, struct lane_item *item, bool urgent)
     pthread_mutex_lock(&lane->lock);
     bool room = q->size < LANE_QUEUE_MAX && !lane->stopped;
     bool first = lane->urgent.first == NULL && lane->riders.first == NULL;
-    if (room)
+    if (room) {
+        item->revision = lane->revision;
         queue_push(q, item);
+    }
     if (room && (first || lane->threads_count > 1))
         pthread_cond_signal(&lane->work);
     pthread_mutex_unlock(&lane->lock);

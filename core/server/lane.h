@@ -18,6 +18,8 @@ struct lane_item {
     struct storage_sighting sighting;
     enum storage_status status;
     struct storage_row row;
+    uint64_t
+        revision; /* the last one read when it was submitted: what the row is at least as new as */
     int64_t deadline; /* steady ms: a store that is busy is asked again until then */
     void (*finish)(struct lane_item *item); /* called by lane_collect, on the loop thread */
     struct lane_item *next;

@@ -5,6 +5,7 @@
 
 #include "core/base/histogram.h"
 #include "core/base/text.h"
+#include "core/server/far.h"
 #include "core/store/records.h"
 #include "core/store/store.h"
 

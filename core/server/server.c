@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/redis_url.h"
 #include "core/base/version.h"
 #include "core/data/data.h"
 #include "core/server/exits.h"
@@ -197,12 +198,15 @@ static void on_wake(uv_async_t *async)
 {
     struct server *server = async->data;
     uint64_t revision = lane_revision(server->lane);
-    lane_collect(server->lane);
     if (revision != server->revision && server->cache != NULL)
         server->cache_driver->clear(server->cache);
     if (revision != server->revision && revision != server->snapshot->revision)
         keeper_load(server->keeper);
+    /* First, so that no answer from before the change is remembered after it. */
     server->revision = revision;
+    server->touches.revision = revision;
+    far_collect(server->far);
+    lane_collect(server->lane);
     struct snapshot *fresh = keeper_take(server->keeper);
     if (fresh != NULL)
         use_snapshot(server, fresh);
@@ -217,13 +221,13 @@ static void log_counters(struct server *server)
     size_t cached = server->cache != NULL ? server->cache_driver->count(server->cache) : 0;
     log_info("counters: connections=%" PRIu64 " clients=%zu refused=%" PRIu64 " surplus=%" PRIu64
              " malformed=%" PRIu64 " timeouts=%" PRIu64 " requests=%" PRIu64 " passed=%" PRIu64
-             " greylisted=%" PRIu64 " rejected=%" PRIu64 " cache_hits=%" PRIu64
+             " greylisted=%" PRIu64 " rejected=%" PRIu64 " cache_hits=%" PRIu64 " far_hits=%" PRIu64
              " cache_keys=%zu store_trouble=%" PRIu64 " batches=%" PRIu64 " sightings=%" PRIu64
              " purged=%" PRIu64,
              c->connections, server->clients_count, c->refused, c->surplus, c->malformed,
              c->timeouts, c->requests, c->outcome[OUTCOME_PASS], c->outcome[OUTCOME_GREYLIST],
-             c->outcome[OUTCOME_REJECT], c->cached, cached, c->trouble, l.batches, l.sightings,
-             l.purged);
+             c->outcome[OUTCOME_REJECT], c->cached, c->far_cached, cached, c->trouble, l.batches,
+             l.sightings, l.purged);
 }
 
 static void reload(struct server *server)
@@ -385,15 +389,28 @@ static int open_store(struct server *server)
     }
 }
 
-static void open_cache(struct server *server)
+static void open_caches(struct server *server)
 {
+    struct far_options options = {
+        .driver = &cache_redis,
+        .settings = server->boot,
+        .store = server->store,
+        .wake = wake,
+        .context = server,
+    };
     server->cache_driver = &cache_memory;
     if (!text_equal(server->boot->cache_url, TEXT("none")))
         server->cache = cache_memory.open((size_t)server->boot->cache_size);
     if (server->cache == NULL && !text_equal(server->boot->cache_url, TEXT("none")))
         log_warning("no memory for a cache of cache_size; going on without one");
+    if (server->cache != NULL && redis_url_is(server->boot->cache_url)) {
+        server->far = far_start(&options);
+        if (server->far == NULL)
+            log_warning("no thread for the cache in Redis; going on without it");
+    }
     server->touches.driver = server->cache_driver;
     server->touches.cache = server->cache;
+    server->touches.far = server->far;
 }
 
 static int start(struct server *server, const struct server_hooks *hooks)
@@ -417,7 +434,7 @@ static int start(struct server *server, const struct server_hooks *hooks)
     status = open_store(server);
     if (status != EXIT_FINE)
         return status;
-    open_cache(server);
+    open_caches(server);
     server->lane = lane_start(server->store, &calls);
     server->touches.lane = server->lane;
     const char *fixtures = find_fixtures(server, memory);
@@ -442,7 +459,9 @@ static void stop(struct server *server)
 {
     listen_stop(server);
     watch_stop(server);
+    far_stop(server->far);
     if (server->lane != NULL) {
+        far_collect(server->far);
         server_tell_hits(server);
         lane_stop(server->lane);
         lane_collect(server->lane);
@@ -460,6 +479,7 @@ static void stop(struct server *server)
     keeper_free(server->keeper);
     snapshot_release(server->snapshot);
     lane_free(server->lane);
+    far_free(server->far);
     server->cache_driver = &cache_memory;
     server->cache_driver->close(server->cache);
     store_free(server->store);

@@ -2,7 +2,7 @@
  * server.h: what the files of the server share. Everything here belongs to the loop thread.
  *
  * The way of a request: listen.c accepts, client.c reads and frames, decide.c asks the checks, the
- * cache and, through lane.c, the store; client.c writes the answer. At any moment one thread holds
+ * cache, through far.c the one that hosts share, and through lane.c the store; client.c writes the answer. At any moment one thread holds
  * it.
  */
 #ifndef MONGREY_SERVER_H
@@ -12,6 +12,7 @@
 
 #include "core/policy/instances.h"
 #include "core/policy/prepare.h"
+#include "core/server/far.h"
 #include "core/server/http.h"
 #include "core/server/keeper.h"
 #include "core/server/lane.h"
@@ -34,7 +35,7 @@ struct client_list {
 enum client_state {
     CLIENT_IDLE,    /* between two requests */
     CLIENT_READING, /* a request has begun */
-    CLIENT_WAITING, /* its request is with the store */
+    CLIENT_WAITING, /* its request is with the far cache or the store */
     CLIENT_WRITING, /* its peer does not take the answer */
     CLIENT_CLOSING, /* answered for the last time; what still comes is thrown away */
     CLIENT_CLOSED,  /* the handle is being closed */
@@ -61,6 +62,7 @@ struct counters {
     uint64_t outcome[4]; /* by enum outcome */
     uint64_t lookups;    /* in the cache */
     uint64_t cached;     /* answered from the cache */
+    uint64_t far_cached; /* answered from the far cache */
     uint64_t trouble;    /* the store said no */
     uint64_t decided[METRICS_CHECKS][METRICS_ACTIONS];
     struct histogram latency;
@@ -96,6 +98,7 @@ struct server {
     struct lane *lane;
     const struct cache_driver *cache_driver;
     struct cache *cache; /* NULL: none */
+    struct far *far;     /* NULL: none */
     uint64_t revision;   /* that the cache was filled under */
     struct touches touches;
     struct instances instances;
@@ -112,7 +115,7 @@ struct server {
     size_t clients_most;            /* served; past it, one error answer each */
     size_t clients_bound;           /* taken at all */
     int64_t complained[COMPLAINTS]; /* steady ms: when last */
-    size_t kept_count;              /* inquiries with the store */
+    size_t kept_count;              /* inquiries with the far cache or the store */
     struct counters counters;
     struct lists_state lists_state;
     struct watch watch;
@@ -181,9 +184,10 @@ void client_stop_all(struct server *server);
 void client_cut(struct client *client);
 
 /* --- decide.c --- */
-/* An inquiry that outlives its bytes: it waits for the store. */
+/* An inquiry that outlives its bytes: it waits for the far cache, then for the store. */
 struct kept {
     struct lane_item item; /* first: finish() gets it */
+    struct far_item far;
     struct inquiry inquiry;
     struct server *server;
     struct client *client; /* NULL: answered already, by time-out, or gone */

@@ -32,10 +32,12 @@ static void finish(struct lane_item *item)
     t->on_their_way--;
     if (t->cache != NULL && item->status == STORAGE_OK) {
         /* A row that is gone was forgotten on purpose, or expired: it is not known any more. */
-        if (item->row.status == STORAGE_OK)
-            t->driver->put(t->cache, key, item->row.expires);
-        else
+        if (item->row.status != STORAGE_OK) {
             t->driver->forget(t->cache, key);
+            far_forget(t->far, key);
+        } else if (item->revision == t->revision) {
+            t->driver->put(t->cache, key, item->row.expires);
+        }
     }
     free(touch);
 }

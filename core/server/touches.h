@@ -5,6 +5,7 @@
 #ifndef MONGREY_TOUCHES_H
 #define MONGREY_TOUCHES_H
 
+#include "core/server/far.h"
 #include "core/server/lane.h"
 #include "include/cache.h"
 
@@ -17,6 +18,8 @@ struct touches {
     struct lane *lane;
     const struct cache_driver *driver;
     struct cache *cache;
+    struct far *far;   /* NULL: none */
+    uint64_t revision; /* of the cache: what was asked under an older one is not put there */
     size_t count;
     size_t on_their_way;
     struct touch *table[2 * TOUCHES_MAX];

@@ -66,12 +66,26 @@ static void add_store(const struct server *server, struct metrics *m)
     m->call_latency = s.latency;
 }
 
+static void add_far(const struct server *server, struct metrics *m)
+{
+    struct far_counters f = far_counters(server->far);
+    m->far_set = server->far != NULL;
+    m->far_up = f.up;
+    m->far_lookups = f.asked;
+    m->far_hits = server->counters.far_cached;
+    m->far_puts = f.puts;
+    m->far_exchanges = f.exchanges;
+    memcpy(m->far_trouble, f.trouble, sizeof(m->far_trouble));
+    m->far_latency = f.latency;
+}
+
 static void publish(struct server *server)
 {
     struct http_facts facts;
     memset(&facts, 0, sizeof(facts));
     add_loop(server, &facts.metrics);
     add_store(server, &facts.metrics);
+    add_far(server, &facts.metrics);
     facts.stopping = server->stopping;
     http_publish(server->watch.http, &facts);
 }

@@ -132,6 +132,11 @@ static const struct storage_field imported_fields[] = {
     [IMPORTED_content] = {"content", STORAGE_TEXT, 0},
 };
 
+static const struct storage_field secret_fields[] = {
+    [SECRET_name] = {"name", STORAGE_TEXT, STORAGE_UNIQUE},
+    [SECRET_value] = {"value", STORAGE_TEXT, 0},
+};
+
 _Static_assert(COUNT(policy_fields) <= STORAGE_FIELDS_MAX, "a policy has too many rules");
 
 /* What does not change a decision does not move the revision. */
@@ -149,4 +154,5 @@ const struct storage_kind record_kinds[KINDS] = {
     [KIND_DECISION] = {"decision", STORAGE_QUIET, decision_fields, COUNT(decision_fields)},
     [KIND_AUDIT] = {"audit", STORAGE_QUIET, audit_fields, COUNT(audit_fields)},
     [KIND_IMPORTED] = {"imported", STORAGE_QUIET, imported_fields, COUNT(imported_fields)},
+    [KIND_SECRET] = {"secret", STORAGE_QUIET, secret_fields, COUNT(secret_fields)},
 };

@@ -21,6 +21,7 @@ enum kind {
     KIND_DECISION,
     KIND_AUDIT,
     KIND_IMPORTED, /* what an imported list held the last time: the third side of its merge */
+    KIND_SECRET,   /* what all hosts of one store know, and nobody else */
     KINDS
 };
 
@@ -159,6 +160,9 @@ enum imported_field {
     IMPORTED_content, /* what it was then: the record as one line of text */
     IMPORTED_FIELDS
 };
+
+/* Never exported, and not copied to another store. */
+enum secret_field { SECRET_name, SECRET_value /* hex */, SECRET_FIELDS };
 
 extern const struct storage_kind record_kinds[KINDS];
 

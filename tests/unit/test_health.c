@@ -30,9 +30,22 @@ static void all_is_well(void **state)
 {
     struct http_facts f = good();
     (void)state;
-    expect_health(&f, 0, true,
-                  ",\"store\":\"ok\",\"lists\":\"loaded\",\"settings\":\"ok\",\"loop\":\"ok\",");
+    expect_health(
+        &f, 0, true,
+        ",\"store\":\"ok\",\"redis\":\"not used\",\"lists\":\"loaded\",\"settings\":\"ok\","
+        "\"loop\":\"ok\",");
     expect_health(&f, HTTP_STALE, true, ",\"loop\":\"ok\",");
+    f.metrics.far_set = 1;
+    f.metrics.far_up = 1;
+    expect_health(&f, 0, true, ",\"redis\":\"ok\",");
+}
+
+static void a_redis_that_is_away_is_told_and_is_no_failure(void **state)
+{
+    struct http_facts f = good();
+    (void)state;
+    f.metrics.far_set = 1;
+    expect_health(&f, 0, true, ",\"redis\":\"away\",");
 }
 
 static void each_thing_that_is_wrong_is_named(void **state)
@@ -57,6 +70,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_well),
+        cmocka_unit_test(a_redis_that_is_away_is_told_and_is_no_failure),
         cmocka_unit_test(each_thing_that_is_wrong_is_named),
     };
     return cmocka_run_group_tests_name("health", tests, NULL, NULL);

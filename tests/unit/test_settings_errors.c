@@ -42,10 +42,17 @@ static void each_fault_of_a_number_or_word_names_file_line_and_key(void **state)
          "m.yml:2: cache_size: `64X` is not a size such as 65536 or 64MiB"},
         {"cache_settings:\n  cache_size: 1k\n",
          "m.yml:2: cache_size: `1k` is not between 65536 and 1099511627776"},
-        {"cache_settings:\n  cache_url: redis://h\n",
-         "m.yml:2: cache_url: this value is for what is not built yet: it comes with a later "
-         "version"},
-        {"cache_settings:\n  cache_url: disk\n", "m.yml:2: cache_url: must be memory or none"},
+        {"cache_settings:\n  cache_url: redis://:geheim@h:x\n",
+         "m.yml:2: cache_url: the URL has a port that is no number up to 65535 (an IPv6 address goes in "
+         "brackets)"},
+        {"cache_settings:\n  cache_url: rediss://h\n",
+         "m.yml:2: cache_url: is rediss://, but TLS to Redis is not built in: use a tunnel, or a "
+         "socket"},
+        {"cache_settings:\n  cache_prefix: "
+         "ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp\n",
+         "m.yml:2: cache_prefix: is longer than 64 bytes"},
+        {"cache_settings:\n  cache_url: disk\n",
+         "m.yml:2: cache_url: must be memory, none, redis://host or unix:///path"},
         {"policy_settings:\n  spf_mode: grey\n",
          "m.yml:2: spf_mode: what this is for is not built yet: it comes with a later version, and "
          "until then only the default is taken"},
@@ -209,7 +216,7 @@ static void each_fault_of_the_environment_names_its_variable(void **state)
         {"MONGREY_GREYLIST_WINDOW=20", "MONGREY_GREYLIST_WINDOW: must be longer than "
                                        "greylist_remaining, or no retry can ever pass"},
         {"MONGREY_SOCKET_MODE=8", "MONGREY_SOCKET_MODE: is not an octal mode such as 660"},
-        {"MONGREY_CACHE=disk", "MONGREY_CACHE: must be memory or none"},
+        {"MONGREY_CACHE=disk", "MONGREY_CACHE: must be memory, none, redis://host or unix:///path"},
         {"MONGREY_ERROR_ACTION=PERMIT",
          "MONGREY_ERROR_ACTION: `PERMIT` is no action such as DUNNO, DEFER_IF_PERMIT or "
          "`451 4.3.5 text`"},
@@ -237,7 +244,7 @@ static void each_fault_of_an_option_names_it(void **state)
                            "`policy_settings.greylist_key`"},
         {"db_settings.host=x://u:geheim@h/%",
          "--set db_settings.host: the URL has a % that no two hex digits follow, or %00"},
-        {"cache_url=disk", "cache_url: must be memory or none"},
+        {"cache_url=disk", "cache_url: must be memory, none, redis://host or unix:///path"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

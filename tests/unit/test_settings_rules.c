@@ -234,7 +234,6 @@ static void a_value_that_is_not_built_is_refused(void **state)
         "db_trouble: local",
         "profile: postgrey",
         "profile: policyd-weight",
-        "cache_settings: {cache_url: 'redis://127.0.0.1'}",
         "policy_settings: {greylist_mode: selective}",
     };
     (void)state;
