@@ -74,6 +74,7 @@ enum storage_status sqlite_tally(struct storage_session *session, int64_t since,
     session_enter(session);
     sqlite3_bind_int64(sum, 1, since);
     sqlite3_bind_int64(sum, 2, abandoned_before);
+    session_hurry(session);
     int code = sqlite3_step(sum);
     if (code == SQLITE_ROW) {
         tally->entries = sqlite3_column_int64(sum, 0);
@@ -86,5 +87,6 @@ enum storage_status sqlite_tally(struct storage_session *session, int64_t since,
         status = sqlite_status(session->sqlite, code, error);
     }
     sqlite3_reset(sum);
+    session_relax(session);
     return session_leave(session, status);
 }
