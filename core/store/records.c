@@ -9,7 +9,8 @@
 static const struct storage_field entry_rows[] = {
     {"first_seen", STORAGE_TIME, STORAGE_INDEXED},
     {"last_seen", STORAGE_TIME, 0},
-    {"expires", STORAGE_TIME, STORAGE_INDEXED}, /* every driver has that index: purge() goes by it */
+    {"expires", STORAGE_TIME,
+     STORAGE_INDEXED}, /* every driver has that index: purge() goes by it */
     {"waited", STORAGE_INTEGER, 0},
     {"tries", STORAGE_INTEGER, 0},
     {"passes", STORAGE_INTEGER, 0},

@@ -203,8 +203,28 @@ static enum storage_status upgrade(sqlite3 *sqlite, const struct storage_host *h
     enum storage_status status = look(sqlite, &version, error);
     if (status == STORAGE_OK && version == 0)
         status = sqlite_status(sqlite, make_tables(sqlite), error);
+    else if (status == STORAGE_OK)
+        host->log(host->log_context, STORAGE_INFO,
+                  "bringing the store up to date; with millions of entries it takes a while");
     if (status == STORAGE_OK)
         status = sqlite_status(sqlite, widen_all(sqlite, host), error);
+    return status;
+}
+
+static enum storage_status upgrade_once(sqlite3 *sqlite, const struct storage_host *host,
+                                        struct storage_error *error)
+{
+    int code = run(sqlite, "BEGIN IMMEDIATE");
+    if (code != SQLITE_OK)
+        return sqlite_status(sqlite, code, error);
+    enum storage_status status = upgrade(sqlite, host, error);
+    if (status == STORAGE_OK) {
+        code = run(sqlite, "COMMIT");
+        if (code == SQLITE_OK)
+            return STORAGE_OK;
+        status = sqlite_status(sqlite, code, error);
+    }
+    run(sqlite, "ROLLBACK");
     return status;
 }
 
@@ -218,16 +238,12 @@ enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *h
     if (host->read_only)
         return sqlite_refuse(error, STORAGE_UNAVAILABLE,
                              "the store is not set up yet: start the server once");
-    int code = run(sqlite, "BEGIN IMMEDIATE");
-    if (code != SQLITE_OK)
-        return sqlite_status(sqlite, code, error);
-    status = upgrade(sqlite, host, error);
-    if (status == STORAGE_OK) {
-        code = run(sqlite, "COMMIT");
-        if (code == SQLITE_OK)
-            return STORAGE_OK;
-        status = sqlite_status(sqlite, code, error);
-    }
-    run(sqlite, "ROLLBACK");
+    /* To index millions of rows in memory would take hundreds of megabytes of it. */
+    run(sqlite, "PRAGMA temp_store = FILE");
+    status = upgrade_once(sqlite, host, error);
+    run(sqlite, "PRAGMA temp_store = MEMORY");
+    /* There may be no folder for temporary files. */
+    if (status == STORAGE_UNAVAILABLE)
+        status = upgrade_once(sqlite, host, error);
     return status;
 }

@@ -268,7 +268,7 @@ enum storage_status sqlite_search(struct storage_session *session,
     if (wrong != NULL)
         return sqlite_refuse(error, STORAGE_INVALID, "%s", wrong);
     session_enter(session);
-    session_hurry(session);
+    session_hurry(session, session->db->host->call_timeout);
     enum storage_status status = run_search(session, &s, error);
     session_relax(session);
     return session_leave(session, status);

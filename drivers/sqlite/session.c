@@ -136,9 +136,9 @@ static int is_late(void *argument)
     return steady() >= session->deadline;
 }
 
-void session_hurry(struct storage_session *session)
+void session_hurry(struct storage_session *session, int64_t timeout)
 {
-    session->deadline = steady() + session->db->host->call_timeout;
+    session->deadline = steady() + timeout;
     sqlite3_progress_handler(session->sqlite, LOOK_EVERY, is_late, session);
 }
 

@@ -71,8 +71,8 @@ int session_run(struct storage_session *session, enum statement which);
 enum storage_status session_end(struct storage_session *session, enum storage_status status,
                                 struct storage_error *error);
 
-/* Between the two, what runs for longer than the host's call_timeout is broken off (BUSY). */
-void session_hurry(struct storage_session *session);
+/* Between the two, what runs for longer (ms) is broken off: BUSY. */
+void session_hurry(struct storage_session *session, int64_t timeout);
 void session_relax(struct storage_session *session);
 
 /* --- text.c --- */

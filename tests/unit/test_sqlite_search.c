@@ -274,6 +274,7 @@ static void test_what_takes_too_long_ends(void **state)
         .kind = KIND_ENTRY, .conditions = &condition, .conditions_count = 1, .limit = 50};
     query.order = field_of(KIND_ENTRY, "last_seen"); /* has no index: all rows are sorted */
     fill(way);
+    way->host.connect_timeout = 1;
     way->host.call_timeout = 1;
     int64_t began = milliseconds();
     assert_int_equal(
