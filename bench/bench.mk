@@ -21,6 +21,14 @@ build/bench/lists: build/obj/bench/lists.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
+BENCH_FILL = fill.o pages.o rows.o samples.o
+build/bench/fill: $(BENCH_FILL:%=build/obj/bench/%) $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# Greylist rows in any number in any store: build/bench/fill --url URL --rows N.
+bench-fill: all build/bench/fill
+
 # A look-up in lists of 10 and of 100,000 entries.
 bench-lists: build/bench/lists
 	build/bench/lists
@@ -33,4 +41,4 @@ bench-quick: deps-bench
 	$(MAKE) all bench-tools
 	$(PYTHON) -B bench/run.py --quick
 
-.PHONY: bench bench-quick bench-lists bench-tools
+.PHONY: bench bench-quick bench-fill bench-lists bench-tools

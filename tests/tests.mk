@@ -39,6 +39,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(CORE_LIBS)
 
+# This one looks into the driver.
+$(BUILD)/tests/unit/test_sqlite_search: $(BUILD)/obj/tests/unit/test_sqlite_search.o \
+	$(call pic_objects,$(wildcard drivers/sqlite/*.c)) $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(sqlite_LIBS) $(CORE_LIBS)
+
 # The fuzzers' corpora, without libFuzzer.
 $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)

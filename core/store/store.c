@@ -103,6 +103,12 @@ static bool is_trouble(enum storage_status status)
            status == STORAGE_SCHEMA || status == STORAGE_DENIED;
 }
 
+/* The store is well: too much was asked of it at once. */
+static bool is_too_much(enum store_call call, enum storage_status status)
+{
+    return status == STORAGE_BUSY && (call == STORE_SEARCH || call == STORE_TALLY);
+}
+
 static void count(struct store_line *line, enum store_call call, enum storage_status status,
                   bool wrote)
 {
@@ -117,7 +123,8 @@ static void count(struct store_line *line, enum store_call call, enum storage_st
         store->counters.calls[call]++;
         histogram_add(&store->counters.latency, took);
     }
-    store->last_failed = is_trouble(status);
+    if (!is_too_much(call, status))
+        store->last_failed = is_trouble(status);
     if (writes && tried && is_trouble(status))
         store->write_failed = clock_steady();
     else if (wrote && status == STORAGE_OK)
@@ -267,6 +274,8 @@ static enum storage_status line_done(struct store_line *line, enum store_call ca
                                      const struct storage_error *error)
 {
     count(line, call, status, wrote);
+    if (is_too_much(call, status))
+        return status;
     if (status == STORAGE_BUSY)
         line_rest(line);
     else if (status == STORAGE_OK && wrote)

@@ -34,6 +34,9 @@ enum storage_status sqlite_status(sqlite3 *sqlite, int code, struct storage_erro
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return STORAGE_BUSY;
+    case SQLITE_INTERRUPT: /* by session_hurry() */
+        snprintf(error->text, sizeof(error->text), "it took too long; ask for less at once");
+        return STORAGE_BUSY;
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:

@@ -61,15 +61,49 @@ static const char *column_type(enum storage_type type)
     return type == STORAGE_TEXT ? "TEXT" : type == STORAGE_REAL ? "REAL" : "INTEGER";
 }
 
-static int add_index(sqlite3 *sqlite, const char *kind, const struct storage_field *field)
+static bool wants_index(const struct storage_field *field)
+{
+    return (field->flags & (STORAGE_UNIQUE | STORAGE_INDEXED)) != 0;
+}
+
+/* An index of entries holds the field alone: few have the same time, and sorting those few costs less
+ * than 17 more bytes in each row. docs/decisions/0014 has the figures. */
+static int add_index(sqlite3 *sqlite, const struct storage_kind *kind,
+                     const struct storage_field *field)
 {
     char text[512];
-    if ((field->flags & (STORAGE_UNIQUE | STORAGE_INDEXED)) == 0)
-        return SQLITE_OK;
     bool unique = (field->flags & STORAGE_UNIQUE) != 0;
+    bool alone = unique || (kind->flags & STORAGE_ENTRIES) != 0;
     snprintf(text, sizeof(text), "CREATE %sINDEX IF NOT EXISTS %s_%s ON %s (%s%s)",
-             unique ? "UNIQUE " : "", kind, field->name, kind, field->name, unique ? "" : ", id");
+             unique ? "UNIQUE " : "", kind->name, field->name, kind->name, field->name,
+             alone ? "" : ", id");
     return run(sqlite, text);
+}
+
+static bool has_index(sqlite3 *sqlite, const char *kind, const char *field)
+{
+    char name[256];
+    sqlite3_stmt *statement = NULL;
+    int code =
+        sqlite3_prepare_v2(sqlite, "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?1",
+                           -1, &statement, NULL);
+    snprintf(name, sizeof(name), "%s_%s", kind, field);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW;
+}
+
+static int add_indexes(sqlite3 *sqlite, const struct storage_kind *kind)
+{
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < kind->fields_count; i++) {
+        if (wants_index(&kind->fields[i]))
+            code = add_index(sqlite, kind, &kind->fields[i]);
+    }
+    return code;
 }
 
 /* A record's table; what it lacks is added, nothing is taken away. */
@@ -89,8 +123,6 @@ static int widen(sqlite3 *sqlite, const struct storage_kind *kind)
                      column_type(field->type));
             code = run(sqlite, text);
         }
-        if (code == SQLITE_OK)
-            code = add_index(sqlite, kind->name, field);
     }
     return code;
 }
@@ -100,7 +132,12 @@ static bool is_wide(sqlite3 *sqlite, const struct storage_host *host)
     for (size_t k = 0; k < host->kinds_count; k++) {
         const struct storage_kind *kind = &host->kinds[k];
         for (size_t i = 0; i < kind->fields_count; i++) {
-            if (!has_column(sqlite, kind->name, kind->fields[i].name))
+            const struct storage_field *field = &kind->fields[i];
+            if (!has_column(sqlite, kind->name, field->name))
+                return false;
+            /* Who only reads can do without. */
+            if (!host->read_only && wants_index(field) &&
+                !has_index(sqlite, kind->name, field->name))
                 return false;
         }
     }
@@ -113,6 +150,8 @@ static int widen_all(sqlite3 *sqlite, const struct storage_host *host)
     for (size_t k = 0; code == SQLITE_OK && k < host->kinds_count; k++) {
         if ((host->kinds[k].flags & STORAGE_ENTRIES) == 0)
             code = widen(sqlite, &host->kinds[k]);
+        if (code == SQLITE_OK)
+            code = add_indexes(sqlite, &host->kinds[k]);
     }
     return code;
 }
@@ -164,8 +203,28 @@ static enum storage_status upgrade(sqlite3 *sqlite, const struct storage_host *h
     enum storage_status status = look(sqlite, &version, error);
     if (status == STORAGE_OK && version == 0)
         status = sqlite_status(sqlite, make_tables(sqlite), error);
+    else if (status == STORAGE_OK)
+        host->log(host->log_context, STORAGE_INFO,
+                  "bringing the store up to date; with millions of entries it takes a while");
     if (status == STORAGE_OK)
         status = sqlite_status(sqlite, widen_all(sqlite, host), error);
+    return status;
+}
+
+static enum storage_status upgrade_once(sqlite3 *sqlite, const struct storage_host *host,
+                                        struct storage_error *error)
+{
+    int code = run(sqlite, "BEGIN IMMEDIATE");
+    if (code != SQLITE_OK)
+        return sqlite_status(sqlite, code, error);
+    enum storage_status status = upgrade(sqlite, host, error);
+    if (status == STORAGE_OK) {
+        code = run(sqlite, "COMMIT");
+        if (code == SQLITE_OK)
+            return STORAGE_OK;
+        status = sqlite_status(sqlite, code, error);
+    }
+    run(sqlite, "ROLLBACK");
     return status;
 }
 
@@ -179,16 +238,12 @@ enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *h
     if (host->read_only)
         return sqlite_refuse(error, STORAGE_UNAVAILABLE,
                              "the store is not set up yet: start the server once");
-    int code = run(sqlite, "BEGIN IMMEDIATE");
-    if (code != SQLITE_OK)
-        return sqlite_status(sqlite, code, error);
-    status = upgrade(sqlite, host, error);
-    if (status == STORAGE_OK) {
-        code = run(sqlite, "COMMIT");
-        if (code == SQLITE_OK)
-            return STORAGE_OK;
-        status = sqlite_status(sqlite, code, error);
-    }
-    run(sqlite, "ROLLBACK");
+    /* To index millions of rows in memory would take hundreds of megabytes of it. */
+    run(sqlite, "PRAGMA temp_store = FILE");
+    status = upgrade_once(sqlite, host, error);
+    run(sqlite, "PRAGMA temp_store = MEMORY");
+    /* There may be no folder for temporary files. */
+    if (status == STORAGE_UNAVAILABLE)
+        status = upgrade_once(sqlite, host, error);
     return status;
 }

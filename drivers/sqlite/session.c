@@ -1,4 +1,6 @@
 /* session.c: a connection, its kept statements, and the ends of transactions. */
+#include <time.h>
+
 #include "drivers/sqlite/sqlite.h"
 
 static const char *const sql[STATEMENTS] = {
@@ -89,6 +91,8 @@ enum storage_status sqlite_connect(const struct storage_db *db, sqlite3 **sqlite
     if (code == SQLITE_OK)
         code = sqlite3_exec(*sqlite, settle, NULL, NULL, NULL);
     if (code == SQLITE_OK)
+        code = text_functions(*sqlite);
+    if (code == SQLITE_OK)
         return STORAGE_OK;
     enum storage_status status = sqlite_status(*sqlite, code, error);
     sqlite3_close(*sqlite);
@@ -113,6 +117,34 @@ int session_run(struct storage_session *session, enum statement which)
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);
     return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* --- What takes too long ---------------------------------------------------------------------- */
+
+#define LOOK_EVERY 4000 /* steps of SQLite's machine: less than a millisecond */
+
+static int64_t steady(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int is_late(void *argument)
+{
+    const struct storage_session *session = argument;
+    return steady() >= session->deadline;
+}
+
+void session_hurry(struct storage_session *session, int64_t timeout)
+{
+    session->deadline = steady() + timeout;
+    sqlite3_progress_handler(session->sqlite, LOOK_EVERY, is_late, session);
+}
+
+void session_relax(struct storage_session *session)
+{
+    sqlite3_progress_handler(session->sqlite, 0, NULL, NULL);
 }
 
 enum storage_status session_end(struct storage_session *session, enum storage_status status,

@@ -48,6 +48,7 @@ struct storage_session {
     struct storage_db *db;
     sqlite3 *sqlite;
     sqlite3_stmt *statements[STATEMENTS];
+    int64_t deadline; /* steady ms: of what hurries */
 };
 
 /* --- driver.c --- */
@@ -69,6 +70,14 @@ int session_run(struct storage_session *session, enum statement which);
 /* Ends a transaction by commit or, where status is not OK, by rollback. */
 enum storage_status session_end(struct storage_session *session, enum storage_status status,
                                 struct storage_error *error);
+
+/* Between the two, what runs for longer (ms) is broken off: BUSY. */
+void session_hurry(struct storage_session *session, int64_t timeout);
+void session_relax(struct storage_session *session);
+
+/* --- text.c --- */
+/* text_starts(a, b) and text_contains(a, b): ASCII letters alike. */
+int text_functions(sqlite3 *sqlite);
 
 /* --- schema.c --- */
 enum storage_status schema_upgrade(sqlite3 *sqlite, const struct storage_host *host,

@@ -68,12 +68,15 @@ enum storage_status sqlite_tally(struct storage_session *session, int64_t since,
                                  int64_t abandoned_before, struct storage_tally *tally,
                                  struct storage_error *error)
 {
+    const struct storage_host *host = session->db->host;
     sqlite3_stmt *sum = session->statements[SQL_TALLY];
     enum storage_status status = STORAGE_OK;
     memset(tally, 0, sizeof(*tally));
     session_enter(session);
     sqlite3_bind_int64(sum, 1, since);
     sqlite3_bind_int64(sum, 2, abandoned_before);
+    /* There is no asking for less: it gets all the time that a call may take. */
+    session_hurry(session, (int64_t)host->connect_timeout + host->call_timeout);
     int code = sqlite3_step(sum);
     if (code == SQLITE_ROW) {
         tally->entries = sqlite3_column_int64(sum, 0);
@@ -86,5 +89,6 @@ enum storage_status sqlite_tally(struct storage_session *session, int64_t since,
         status = sqlite_status(session->sqlite, code, error);
     }
     sqlite3_reset(sum);
+    session_relax(session);
     return session_leave(session, status);
 }

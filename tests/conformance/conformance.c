@@ -24,7 +24,7 @@
 static const struct suite_case *const subjects[] = {
     driver_cases, read_only_cases, grey_cases,    look_cases,   alternate_cases, exemption_cases,
     learn_cases,  merge_cases,     counter_cases, batch_cases,  record_cases,    change_cases,
-    search_cases, entry_cases,     upkeep_cases,  thread_cases, random_cases,
+    search_cases, entry_cases,     paging_cases,  upkeep_cases, thread_cases,    random_cases,
 };
 
 struct run {

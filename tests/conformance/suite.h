@@ -215,6 +215,7 @@ extern const struct suite_case record_cases[];
 extern const struct suite_case change_cases[];
 extern const struct suite_case search_cases[];
 extern const struct suite_case entry_cases[];
+extern const struct suite_case paging_cases[];
 extern const struct suite_case upkeep_cases[];
 extern const struct suite_case thread_cases[];
 extern const struct suite_case random_cases[];
