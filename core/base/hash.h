@@ -18,6 +18,10 @@
 _Bool hash_start(void);
 void hash_key(const void *data, size_t size, uint8_t key[HASH_KEY_SIZE]);
 uint64_t hash_table(const void *data, size_t size);
+/* hash_key of what comes in pieces. NULL: out of memory. hash_stream_end frees it; key NULL: unread. */
+struct hash_stream *hash_stream_start(void);
+void hash_stream_add(struct hash_stream *stream, const void *data, size_t size);
+void hash_stream_end(struct hash_stream *stream, uint8_t *key);
 void hash_random(void *memory, size_t size);
 
 #endif

@@ -86,7 +86,10 @@ bool http_health(struct writer *w, const struct http_facts *facts, int64_t age)
     bool fine = !stale && !facts->stopping && m->store_up && m->lists_loaded && m->reload_fine;
     write_format(w, "{\"status\":\"%s\"", fine ? "ok" : "failing");
     write_format(w, ",\"store\":\"%s\"", m->store_up ? "ok" : "away");
-    write_format(w, ",\"lists\":\"%s\"", m->lists_loaded ? "loaded" : "not loaded yet");
+    write_format(w, ",\"lists\":\"%s\"",
+                 !m->lists_loaded     ? "not loaded yet"
+                 : facts->lists_saved ? "as saved"
+                                      : "loaded");
     write_format(w, ",\"settings\":\"%s\"",
                  m->reload_fine ? "ok" : "the last reload failed, the old ones are in force");
     write_format(w, ",\"loop\":\"%s\"",

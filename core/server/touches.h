@@ -19,6 +19,7 @@ struct touches {
     struct cache *cache;
     size_t count;
     size_t on_their_way;
+    uint64_t untold; /* passes that the store could not be told */
     struct touch *table[2 * TOUCHES_MAX];
 };
 
