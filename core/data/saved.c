@@ -68,8 +68,9 @@ static void put_escaped(struct saved *s, const char *data, size_t size)
 {
     size_t from = 0;
     for (size_t i = 0; i < size; i++) {
-        const char *escape = data[i] == '\\' ? "\\\\" : data[i] == '\t' ? "\\t" : "\\n";
-        if (data[i] != '\\' && data[i] != '\t' && data[i] != '\n')
+        char c = data[i];
+        const char *escape = c == '\\' ? "\\\\" : c == '\t' ? "\\t" : c == '\n' ? "\\n" : "\\0";
+        if (c != '\\' && c != '\t' && c != '\n' && c != '\0')
             continue;
         put(s, data + from, i - from);
         put(s, escape, 2);

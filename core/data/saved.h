@@ -8,7 +8,7 @@
  *   record  <id>    <value> ...      a value: empty for none, =text, #number
  *   end     <records>  <hash of all lines from the first kind to here>
  *
- * Blanks between the words are tabs; in a text \\, \t and \n are escaped. Whose hash is wrong, or in which
+ * Blanks between the words are tabs; in a text \\, \t, \n and \0 are escaped. Whose hash is wrong, or in which
  * anything is not as written here, is refused whole: lists that are not all there would let through, or
  * reject, what nobody meant.
  */

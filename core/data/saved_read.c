@@ -59,7 +59,8 @@ static struct text text_in(const struct piece *p)
     return (struct text){p->data, p->size};
 }
 
-/* In place. False: what stands there is no escape, no UTF-8, or too long. */
+/* In place. False: what stands there is no escape, or too long. Bytes that are no UTF-8 are let through, as
+ * from a store: who takes the record looks at them anyway, and one comment must not cost all lists. */
 static bool unescape(struct piece *p, size_t most)
 {
     size_t to = 0;
@@ -67,20 +68,13 @@ static bool unescape(struct piece *p, size_t most)
         char c = p->data[i];
         if (c == '\\') {
             char next = ++i < p->size ? p->data[i] : '\0';
-            if (next != '\\' && next != 't' && next != 'n')
+            if (next != '\\' && next != 't' && next != 'n' && next != '0')
                 return false;
-            c = next == 't' ? '\t' : next == 'n' ? '\n' : '\\';
+            c = next == 't' ? '\t' : next == 'n' ? '\n' : next == '0' ? '\0' : '\\';
         }
         p->data[to++] = c;
     }
     p->size = to;
-    for (size_t i = 0; i < to;) {
-        uint32_t code = 0;
-        size_t length = text_utf8(p->data + i, to - i, &code);
-        if (length == 0 || code == 0)
-            return false;
-        i += length;
-    }
     return to <= most;
 }
 
@@ -132,6 +126,12 @@ static bool read_kind(struct reading *r, char *at, const char *end)
     return true;
 }
 
+static bool read_number(struct text t, int64_t *number)
+{
+    *number = INT64_MIN; /* the one that text_number does not know */
+    return text_equal(t, TEXT("-9223372036854775808")) || text_number(t, number);
+}
+
 static bool read_value(struct reading *r, struct piece *p, enum storage_type type,
                        struct storage_value *v)
 {
@@ -146,7 +146,7 @@ static bool read_value(struct reading *r, struct piece *p, enum storage_type typ
     p->size--;
     v->type = type;
     if (!is_text)
-        return text_number(text_in(p), &v->integer) || refuse(r, "a number that is none");
+        return read_number(text_in(p), &v->integer) || refuse(r, "a number that is none");
     if (!unescape(p, STORAGE_VALUE_MAX))
         return refuse(r, "a text that is none");
     v->text = (struct storage_text){p->data, p->size};
