@@ -205,11 +205,13 @@ bool saved_keep(struct saved *s, char *why, size_t size)
     uint8_t hash[HASH_KEY_SIZE];
     char text[SAVED_HASH_TEXT];
     char end[END_MAX];
+    int counted = snprintf(end, sizeof(end), "end\t%zu\t", s->records);
+    put(s, end, (size_t)counted);
     hash_stream_end(s->hash, hash);
     s->hash = NULL;
     saved_write_hash(text, hash);
     int length = snprintf(end, sizeof(end), "end\t%zu\t%s\n", s->records, text);
-    put_raw(s, end, (size_t)length);
+    put_raw(s, end + counted, (size_t)(length - counted));
     if (s->error == 0 && !is_same(s, end, (size_t)length))
         put_in_place(s);
     bool fine = s->error == 0;

@@ -6,7 +6,7 @@
  *   time    <when they were read>
  *   kind    <kind>  <field> ...
  *   record  <id>    <value> ...      a value: empty for none, =text, #number
- *   end     <records>  <hash of all lines from the first kind to here>
+ *   end     <records>  <hash of all from the first kind to here>
  *
  * Blanks between the words are tabs; in a text \\, \t, \n and \0 are escaped. Whose hash is wrong, or in which
  * anything is not as written here, is refused whole: lists that are not all there would let through, or

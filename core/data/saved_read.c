@@ -200,7 +200,7 @@ static bool check_end(struct reading *r, const char *body, int64_t *records)
     if (!text_equal(text_in(&word), TEXT("end")) || word.last || count.last || !found.last ||
         !text_number(text_in(&count), records))
         return refuse(r, "it is cut off");
-    hash_key(body, (size_t)(last - body), hash);
+    hash_key(body, (size_t)(found.data - body), hash);
     saved_write_hash(wanted, hash);
     if (!text_equal(text_in(&found), text_of(wanted)))
         return refuse(r, "it was changed or is damaged");

@@ -30,10 +30,12 @@ static size_t wrap(char *memory, size_t room, const uint8_t *data, size_t size)
         records += (i == 0 || data[i - 1] == '\n') && memcmp(data + i, "record\t", 7) == 0;
     saved_write_head(&w, "store");
     write_literal(&w, "time\t2026-01-31T12:00:00Z\n");
+    const char *body = w.at;
     write_bytes(&w, (const char *)data, size);
-    hash_key(data, size, hash);
+    write_format(&w, "end\t%zu\t", records);
+    hash_key(body, (size_t)(w.at - body), hash);
     saved_write_hash(text, hash);
-    write_format(&w, "end\t%zu\t%s\n", records, text);
+    write_format(&w, "%s\n", text);
     HOLDS(!w.full);
     return (size_t)(w.at - w.start);
 }
