@@ -7,6 +7,7 @@ FAKES = fine oldabi small misnamed nosymbol otherscheme
 
 TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so \
 	$(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FAKES:%=$(BUILD)/tests/fakes/%.so) \
+	$(BUILD)/tests/fakes/scripted.so \
 	$(FUZZERS:%=$(BUILD)/tests/replay/%)
 
 CONFORMANCE_SOURCES = $(filter-out tests/conformance/notices.c,$(wildcard tests/conformance/*.c))
@@ -34,6 +35,11 @@ FAKE_otherscheme = -DFAKE_SYMBOL=storage_driver_otherscheme -DFAKE_NAME='"others
 $(BUILD)/tests/fakes/%.so: tests/unit/fake_driver.c include/storage.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(FAKE_$*) -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/fakes/scripted.so: tests/unit/scripted_driver.c include/storage.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+	@chmod go-w $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)

@@ -2,6 +2,7 @@
 #include "core/base/hash.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 static unsigned char table_key[crypto_shorthash_KEYBYTES];
 
@@ -16,6 +17,32 @@ _Bool hash_start(void)
 void hash_key(const void *data, size_t size, uint8_t key[HASH_KEY_SIZE])
 {
     crypto_generichash(key, HASH_KEY_SIZE, data, size, NULL, 0);
+}
+
+struct hash_stream {
+    crypto_generichash_state state;
+};
+
+struct hash_stream *hash_stream_start(void)
+{
+    size_t align = _Alignof(struct hash_stream);
+    size_t size = (sizeof(struct hash_stream) + align - 1) / align * align;
+    struct hash_stream *stream = aligned_alloc(align, size);
+    if (stream != NULL)
+        crypto_generichash_init(&stream->state, NULL, 0, HASH_KEY_SIZE);
+    return stream;
+}
+
+void hash_stream_add(struct hash_stream *stream, const void *data, size_t size)
+{
+    crypto_generichash_update(&stream->state, data, size);
+}
+
+void hash_stream_end(struct hash_stream *stream, uint8_t *key)
+{
+    if (key != NULL)
+        crypto_generichash_final(&stream->state, key, HASH_KEY_SIZE);
+    free(stream);
 }
 
 uint64_t hash_table(const void *data, size_t size)

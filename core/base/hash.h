@@ -23,6 +23,10 @@ void hash_seal(const uint8_t secret[HASH_SECRET_SIZE], const void *data, size_t 
                uint8_t seal[HASH_KEY_SIZE]);
 /* Takes as long whatever differs. */
 _Bool hash_same(const uint8_t a[HASH_KEY_SIZE], const uint8_t b[HASH_KEY_SIZE]);
+/* hash_key of what comes in pieces. NULL: out of memory. hash_stream_end frees it; key NULL: unread. */
+struct hash_stream *hash_stream_start(void);
+void hash_stream_add(struct hash_stream *stream, const void *data, size_t size);
+void hash_stream_end(struct hash_stream *stream, uint8_t *key);
 void hash_random(void *memory, size_t size);
 
 #endif

@@ -165,8 +165,8 @@ int data_import_at_start(struct store_line *line, const char *path, int64_t now)
     return import(line, path, FIXTURES_FILE_MAX, FORM_FIXTURES, now);
 }
 
-struct snapshot *data_load(struct store_line *line, const char *fixtures, int64_t now,
-                           enum storage_status *status, struct storage_error *error)
+struct snapshot *data_load(struct store_line *line, const char *fixtures, struct lists_place *place,
+                           int64_t now, enum storage_status *status, struct storage_error *error)
 {
     uint64_t revision;
     *status = store_revision(line, &revision, error);
@@ -174,7 +174,7 @@ struct snapshot *data_load(struct store_line *line, const char *fixtures, int64_
         return NULL;
     if (fixtures != NULL)
         data_import_at_start(line, fixtures, now);
-    return lists_load(line, status, error);
+    return lists_load(line, place, status, error);
 }
 
 int data_import_list(struct store_line *line, const char *path, bool recipients, int64_t now)

@@ -22,8 +22,9 @@ const char *data_find_fixtures(const char *named, const char *home, char *memory
 int data_import_at_start(struct store_line *line, const char *path, int64_t now);
 /* What a start and a reload do: merges a file of fixtures (NULL: none) as above, then reads the lists as
  * lists_load does. While the store is away neither is tried. */
-struct snapshot *data_load(struct store_line *line, const char *fixtures, int64_t now,
-                           enum storage_status *status, struct storage_error *error);
+struct lists_place;
+struct snapshot *data_load(struct store_line *line, const char *fixtures, struct lists_place *place,
+                           int64_t now, enum storage_status *status, struct storage_error *error);
 /* A list file of postgrey's, into the white list. */
 int data_import_list(struct store_line *line, const char *path, bool recipients, int64_t now);
 

@@ -64,7 +64,8 @@ struct snapshot {
     size_t domains_count;
     struct matcher *networks;
     size_t networks_count;
-    bool loaded; /* from a store; an empty one that was not rejects nobody as a stranger */
+    bool loaded;      /* from a store; an empty one that was not rejects nobody as a stranger */
+    int64_t saved_at; /* ms; not 0: from a file, as it was in the store then */
     uint64_t revision;
     unsigned holders;          /* loop thread */
     struct snapshot *next_old; /* of those that wait to be freed */

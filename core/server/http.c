@@ -88,7 +88,10 @@ bool http_health(struct writer *w, const struct http_facts *facts, int64_t age)
     write_format(w, ",\"store\":\"%s\"", m->store_up ? "ok" : "away");
     /* Its being away costs time, no mail: nobody is to be called for that. */
     write_format(w, ",\"redis\":\"%s\"", !m->far_set ? "not used" : m->far_up ? "ok" : "away");
-    write_format(w, ",\"lists\":\"%s\"", m->lists_loaded ? "loaded" : "not loaded yet");
+    write_format(w, ",\"lists\":\"%s\"",
+                 !m->lists_loaded     ? "not loaded yet"
+                 : facts->lists_saved ? "as saved"
+                                      : "loaded");
     write_format(w, ",\"settings\":\"%s\"",
                  m->reload_fine ? "ok" : "the last reload failed, the old ones are in force");
     write_format(w, ",\"loop\":\"%s\"",

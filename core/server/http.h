@@ -19,6 +19,7 @@
 struct http_facts {
     struct metrics metrics;
     bool stopping;
+    bool lists_saved; /* they are from a file, since the store is away */
 };
 
 struct http;

@@ -30,6 +30,7 @@ struct keeper {
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool stopping;
+    struct lists_place *place; /* where the lists are saved; NULL: nowhere */
     bool load;
     int64_t load_at; /* steady ms: not before */
     char *fixtures;  /* to be merged before the next load; NULL: none */
@@ -53,12 +54,14 @@ struct keeper {
 
 /* --- What it does, without the lock ----------------------------------------------------------- */
 
-static struct snapshot *load(struct store_line *line, const char *fixtures)
+/* What is the store's trouble was logged where it was found. */
+static struct snapshot *load(struct keeper *k, struct store_line *line, const char *fixtures)
 {
     struct storage_error error = {0, ""};
     enum storage_status status;
-    struct snapshot *s = data_load(line, fixtures, clock_wall(), &status, &error);
-    if (s == NULL && status != STORAGE_UNAVAILABLE && status != STORAGE_BUSY)
+    struct snapshot *s = data_load(line, fixtures, k->place, clock_wall(), &status, &error);
+    if (s == NULL && !store_is_away(k->store) && status != STORAGE_UNAVAILABLE &&
+        status != STORAGE_BUSY)
         log_error("the lists were not read: %s; those before stay in force", error.text);
     return s;
 }
@@ -114,7 +117,7 @@ static void run_load(struct keeper *k, struct store_line *line)
     k->load = false;
     k->fixtures = NULL;
     pthread_mutex_unlock(&k->lock);
-    struct snapshot *s = load(line, fixtures);
+    struct snapshot *s = load(k, line, fixtures);
     pthread_mutex_lock(&k->lock);
     if (s == NULL) {
         k->load = true;
@@ -168,11 +171,23 @@ static void run_tally(struct keeper *k, struct store_line *line)
     pthread_mutex_lock(&k->lock);
 }
 
+/* Whether the store is back; what waited for it is due at once. */
+static void run_probe(struct keeper *k, struct store_line *line)
+{
+    struct storage_error error;
+    uint64_t revision;
+    pthread_mutex_unlock(&k->lock);
+    enum storage_status status = store_revision(line, &revision, &error);
+    pthread_mutex_lock(&k->lock);
+    if (status == STORAGE_OK)
+        k->load_at = clock_steady();
+}
+
 /* Until something new is to be done, or the time has come for what waits for it. */
 static void rest(struct keeper *k)
 {
-    int64_t at = INT64_MAX;
-    if (k->load)
+    int64_t at = store_retry_at(k->store);
+    if (k->load && k->load_at < at)
         at = k->load_at;
     if (k->first != NULL && k->store_at < at)
         at = k->store_at;
@@ -201,6 +216,8 @@ static void *keeper_thread(void *argument)
             run_free(k);
         else if (k->tally_now != 0 && !k->stopping)
             run_tally(k, &line);
+        else if (store_retry_at(k->store) <= now && !k->stopping)
+            run_probe(k, &line);
         else if (k->stopping)
             break;
         else
@@ -211,7 +228,8 @@ static void *keeper_thread(void *argument)
     return NULL;
 }
 
-struct keeper *keeper_start(struct store *store, void (*wake)(void *context), void *context)
+struct keeper *keeper_start(struct store *store, struct lists_place *place,
+                            void (*wake)(void *context), void *context)
 {
     sigset_t all;
     sigset_t before;
@@ -219,6 +237,7 @@ struct keeper *keeper_start(struct store *store, void (*wake)(void *context), vo
     if (k == NULL)
         return NULL;
     k->store = store;
+    k->place = place;
     k->wake = wake;
     k->context = context;
     k->last = &k->first;
@@ -272,6 +291,13 @@ void keeper_load(struct keeper *k)
 {
     pthread_mutex_lock(&k->lock);
     k->load = true;
+    pthread_cond_signal(&k->work);
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_look(struct keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
     pthread_cond_signal(&k->work);
     pthread_mutex_unlock(&k->lock);
 }

@@ -1,6 +1,7 @@
 /*
  * keeper.h: a thread for what no request waits for: it reads the lists anew when they changed,
- * stores decisions, and keeps the greylist's figures. It has a session of its own.
+ * stores decisions, keeps the greylist's figures, and finds out when a store that was away is back.
+ * It has a session of its own.
  */
 #ifndef MONGREY_KEEPER_H
 #define MONGREY_KEEPER_H
@@ -10,10 +11,12 @@
 
 struct keeper;
 struct decision;
+struct lists_place;
 
-/* Starts it (signals blocked). `wake` is called on its thread when there is a new snapshot. NULL
- * when out of memory. */
-struct keeper *keeper_start(struct store *store, void (*wake)(void *context), void *context);
+/* Starts it (signals blocked). `place`, which is its own from now on, is where the lists are saved.
+ * `wake` is called on its thread when there is a new snapshot. NULL when out of memory. */
+struct keeper *keeper_start(struct store *store, struct lists_place *place,
+                            void (*wake)(void *context), void *context);
 /* Ends its thread; what was to be stored is stored first, if the store is there. */
 void keeper_stop(struct keeper *keeper);
 void keeper_free(struct keeper *keeper);
@@ -22,6 +25,8 @@ void keeper_free(struct keeper *keeper);
 void keeper_load(struct keeper *keeper);
 /* The same, after a file of fixtures (NULL: none) was merged into the store. */
 void keeper_reload(struct keeper *keeper, const char *fixtures);
+/* Loop thread: the store is away; the keeper tries it when that is due. */
+void keeper_look(struct keeper *keeper);
 /* The snapshot that came last, to be released by the caller; NULL: none since the last call. */
 struct snapshot *keeper_take(struct keeper *keeper);
 /* Lets go of a snapshot. The keeper frees it if that was the last hold: the loop has no time for it. */

@@ -278,6 +278,7 @@ static void *lane_thread(void *argument)
         abort(); /* at start-up, before anything was promised */
     }
     store_line_start(&line, lane->store);
+    line.waited_for = lane->calls.probed;
     pthread_mutex_lock(&lane->lock);
     for (;;) {
         bool idle = lane->urgent.first == NULL && lane->riders.first == NULL;

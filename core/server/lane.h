@@ -33,6 +33,9 @@ struct lane_calls {
     /* On a lane thread, when something is done: wake the loop, which then calls lane_collect. */
     void (*wake)(void *context);
     void *context;
+    /* Somebody else finds out when a store that was away is back: no batch, for which requests wait, has
+     * to wait for a time-out to see. */
+    bool probed;
 };
 
 /* Starts its threads (signals blocked in them). NULL when out of memory. The store outlives it. */

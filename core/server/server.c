@@ -13,7 +13,6 @@
 #include "core/base/log.h"
 #include "core/base/redis_url.h"
 #include "core/base/version.h"
-#include "core/data/data.h"
 #include "core/server/exits.h"
 
 #define SWEEP_INTERVAL 100      /* ms */
@@ -37,6 +36,14 @@ static void complain_of_pattern(struct server *server)
     server_complain(server, COMPLAINT_PATTERN, writer_end(&w));
 }
 
+static void look_at_store(struct server *server)
+{
+    if (store_is_away(server->store))
+        keeper_look(server->keeper);
+    else
+        lane_refresh(server->lane);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
@@ -53,12 +60,14 @@ static void on_sweep(uv_timer_t *timer)
     if (server->stopping)
         finish_stop(server);
     else if (++sweeps % REFRESH_EVERY == 0)
-        lane_refresh(server->lane);
+        look_at_store(server);
 }
 
 static void on_tell(uv_timer_t *timer)
 {
     struct server *server = timer->data;
+    if (store_is_away(server->store))
+        return; /* what is counted stays where it is counted */
     touches_flush(&server->touches);
     server_tell_hits(server);
 }
@@ -139,61 +148,6 @@ static void wake(void *context)
     uv_async_send(&server->wake);
 }
 
-/* Puts new lists in force: what is under way keeps those it began with. */
-static void use_snapshot(struct server *server, struct snapshot *fresh)
-{
-    server_tell_hits(server);
-    if (!server->snapshot->loaded || fresh->revision != server->snapshot->revision)
-        log_info("lists: %zu policies, %zu white, %zu black, %zu domains, %zu networks",
-                 fresh->policies_count, fresh->lists[LIST_WHITE].count,
-                 fresh->lists[LIST_BLACK].count, fresh->domains_count, fresh->networks_count);
-    if (server->keeper != NULL)
-        keeper_let_go(server->keeper, server->snapshot);
-    else
-        snapshot_release(server->snapshot);
-    server->snapshot = fresh;
-    server->lists_state = (struct lists_state){
-        .loaded = fresh->loaded,
-        .revision = fresh->revision,
-        .bytes = snapshot_bytes(fresh),
-        .entries = {[KIND_DOMAIN] = fresh->domains_count,
-                    [KIND_MYNETWORK] = fresh->networks_count,
-                    [KIND_POLICY] = fresh->policies_count,
-                    [KIND_WHITELIST] = fresh->lists[LIST_WHITE].count,
-                    [KIND_BLACKLIST] = fresh->lists[LIST_BLACK].count},
-    };
-}
-
-/* As 0.4.4: a file of fixtures that is there counts from the start, without being asked for. */
-static const char *find_fixtures(const struct server *server, char memory[4096])
-{
-    char named[4096];
-    struct writer w = writer_on(named, sizeof(named));
-    write_text(&w, server->settings->fixtures_path);
-    const char *path = data_find_fixtures(writer_end(&w), getenv("HOME"), memory, 4096);
-    if (path == named)
-        path = memcpy(memory, named, sizeof(named));
-    if (path == NULL || access(path, R_OK) == 0)
-        return path;
-    log_warning("%s: %s; no fixtures are merged", path, strerror(errno));
-    return NULL;
-}
-
-/* At the start, so that the first request meets them. */
-static void load_lists(struct server *server, const char *fixtures)
-{
-    struct store_line line;
-    struct storage_error error = {0, ""};
-    enum storage_status status;
-    store_line_start(&line, server->store);
-    struct snapshot *fresh = data_load(&line, fixtures, clock_wall(), &status, &error);
-    store_line_end(&line);
-    if (fresh != NULL)
-        use_snapshot(server, fresh);
-    else
-        log_warning("the lists are not read yet: %s", error.text);
-}
-
 static void on_wake(uv_async_t *async)
 {
     struct server *server = async->data;
@@ -209,7 +163,7 @@ static void on_wake(uv_async_t *async)
     lane_collect(server->lane);
     struct snapshot *fresh = keeper_take(server->keeper);
     if (fresh != NULL)
-        use_snapshot(server, fresh);
+        lists_use(server, fresh);
 }
 
 /* --- Signals --------------------------------------------------------------------------------- */
@@ -255,7 +209,7 @@ static void reload(struct server *server)
         start_purging(server);
     if (other_tally)
         start_tallying(server);
-    keeper_reload(server->keeper, find_fixtures(server, memory));
+    keeper_reload(server->keeper, lists_find_fixtures(server, memory));
     log_info("settings reloaded");
 }
 
@@ -415,7 +369,7 @@ static void open_caches(struct server *server)
 
 static int start(struct server *server, const struct server_hooks *hooks)
 {
-    struct lane_calls calls = {.wake = wake, .context = server};
+    struct lane_calls calls = {.wake = wake, .context = server, .probed = true};
     char memory[4096];
     if (server->boot->test_clock)
         log_warning("test_clock is on: whoever may ask may turn the clock; never use it for mail");
@@ -437,15 +391,15 @@ static int start(struct server *server, const struct server_hooks *hooks)
     open_caches(server);
     server->lane = lane_start(server->store, &calls);
     server->touches.lane = server->lane;
-    const char *fixtures = find_fixtures(server, memory);
-    load_lists(server, fixtures);
+    const char *fixtures = lists_find_fixtures(server, memory);
+    lists_start(server, fixtures);
     if (server->lane != NULL)
-        server->keeper = keeper_start(server->store, wake, server);
+        server->keeper = keeper_start(server->store, lists_place(server), wake, server);
     if (server->keeper == NULL) {
         log_error("cannot start the storage threads");
         return EXIT_FAILED;
     }
-    if (!server->snapshot->loaded)
+    if (!server->snapshot->loaded || server->snapshot->saved_at != 0)
         keeper_reload(server->keeper, fixtures);
     if (!watch_start(server))
         return EXIT_FAILED;

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "core/data/lists.h"
 #include "core/policy/instances.h"
 #include "core/policy/prepare.h"
 #include "core/server/far.h"
@@ -64,6 +65,7 @@ struct counters {
     uint64_t cached;     /* answered from the cache */
     uint64_t far_cached; /* answered from the far cache */
     uint64_t trouble;    /* the store said no */
+    uint64_t untold;     /* hits of lists that it could not be told */
     uint64_t decided[METRICS_CHECKS][METRICS_ACTIONS];
     struct histogram latency;
 };
@@ -71,6 +73,7 @@ struct counters {
 /* What those who watch are told of the lists. */
 struct lists_state {
     bool loaded;
+    bool saved; /* from a file, since the store is away */
     uint64_t revision;
     uint64_t bytes;
     uint64_t entries[KINDS];
@@ -118,6 +121,8 @@ struct server {
     size_t kept_count;              /* inquiries with the far cache or the store */
     struct counters counters;
     struct lists_state lists_state;
+    struct lists_place lists_place;
+    char lists_path[4096];
     struct watch watch;
 
     struct listener *listeners;
@@ -146,6 +151,15 @@ struct server_hooks {
 /* Runs until a signal ends it. Returns the exit status. */
 int server_run(struct settings *settings, const struct settings_sources *sources,
                const struct server_hooks *hooks);
+
+/* --- lists.c --- */
+void lists_use(struct server *server, struct snapshot *fresh);
+/* The file to be merged at a start or reload, in `memory`; NULL: none. */
+const char *lists_find_fixtures(const struct server *server, char memory[4096]);
+/* Where the lists are saved; NULL: nowhere. */
+struct lists_place *lists_place(struct server *server);
+/* The first lists; NULL: no fixtures. */
+void lists_start(struct server *server, const char *fixtures);
 
 /* --- hits.c --- */
 void server_tell_hits(struct server *server);

@@ -29,7 +29,8 @@ static void refresh(struct straight *s)
     status = store_revision(&s->line, &revision, &error);
     if (status == STORAGE_OK && s->snapshot->loaded && s->snapshot->revision == revision)
         return;
-    struct snapshot *fresh = status == STORAGE_OK ? lists_load(&s->line, &status, &error) : NULL;
+    struct snapshot *fresh =
+        status == STORAGE_OK ? lists_load(&s->line, NULL, &status, &error) : NULL;
     if (fresh == NULL) {
         log_error("the lists were not read: %s", error.text);
         return;

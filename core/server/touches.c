@@ -30,6 +30,7 @@ static void finish(struct lane_item *item)
     struct touches *t = touch->owner;
     const uint8_t *key = item->sighting.key.bytes;
     t->on_their_way--;
+    t->untold += item->status == STORAGE_OK ? 0 : item->sighting.count;
     if (t->cache != NULL && item->status == STORAGE_OK) {
         /* A row that is gone was forgotten on purpose, or expired: it is not known any more. */
         if (item->row.status != STORAGE_OK) {
@@ -53,8 +54,10 @@ void touches_note(struct touches *t, const struct storage_sighting *grey)
         return;
     }
     touch = calloc(1, sizeof(*touch));
-    if (touch == NULL)
-        return; /* a pass less in the statistics */
+    if (touch == NULL) {
+        t->untold++;
+        return;
+    }
     touch->owner = t;
     touch->item.finish = finish;
     touch->item.sighting = (struct storage_sighting){
@@ -72,10 +75,13 @@ void touches_note(struct touches *t, const struct storage_sighting *grey)
 static void send_touch(struct touches *t, struct touch *touch, bool urgent)
 {
     touch->item.deadline = clock_steady() + TELL_TIMEOUT;
-    if (lane_submit(t->lane, &touch->item, urgent))
+    if (lane_submit(t->lane, &touch->item, urgent)) {
         t->on_their_way++;
-    else
-        free(touch); /* the store is far behind: counters give way to mail */
+        return;
+    }
+    t->untold +=
+        touch->item.sighting.count; /* the store is far behind: counters give way to mail */
+    free(touch);
 }
 
 /* Takes the touch at place i out of the table, moving up those that were put behind it for want of

@@ -22,6 +22,7 @@ struct touches {
     uint64_t revision; /* of the cache: what was asked under an older one is not put there */
     size_t count;
     size_t on_their_way;
+    uint64_t untold; /* passes that the store could not be told */
     struct touch *table[2 * TOUCHES_MAX];
 };
 

@@ -41,7 +41,10 @@ static void add_loop(const struct server *server, struct metrics *m)
     m->cache_hits = c->cached;
     m->cache_keys = server->cache != NULL ? server->cache_driver->count(server->cache) : 0;
     m->store_trouble = c->trouble;
-    m->recorded = keeper_counters(server->keeper).decisions;
+    struct keeper_counters k = keeper_counters(server->keeper);
+    m->untold = c->untold + server->touches.untold;
+    m->recorded = k.decisions;
+    m->unrecorded = k.dropped;
     m->lists_loaded = server->lists_state.loaded;
     m->lists_revision = server->lists_state.revision;
     m->lists_bytes = server->lists_state.bytes;
@@ -87,6 +90,7 @@ static void publish(struct server *server)
     add_store(server, &facts.metrics);
     add_far(server, &facts.metrics);
     facts.stopping = server->stopping;
+    facts.lists_saved = server->lists_state.saved;
     http_publish(server->watch.http, &facts);
 }
 

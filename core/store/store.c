@@ -2,7 +2,6 @@
 #include "core/store/store.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +10,22 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/url.h"
+#include "core/store/breaker.h"
 #include "core/store/loader.h"
 #include "core/store/records.h"
 
 #define CONNECT_TIMEOUT 5000
 #define PAUSE_FIRST 100
-#define PAUSE_MOST 5000
-#define UNWELL 10000 /* ms: how long a write that failed is held against the store */
+#define PAUSE_MOST 2000
+#define UNWELL 10000      /* ms: how long a write that failed is held against the store */
+#define QUICK 1000000000u /* ns: what failed within it may be tried again on another session */
+
+/* What was last logged. */
+enum state {
+    STATE_HERE,
+    STATE_AWAY,
+    STATE_REFUSED /* it answers, but will not have us: somebody must act */
+};
 
 struct store {
     struct arena arena;
@@ -28,8 +36,10 @@ struct store {
     char masked[URL_MAX + 64];
     pthread_mutex_t lock; /* of `db` while it is being opened */
     struct storage_db *db;
-    atomic_bool away; /* what was last logged */
-    pthread_mutex_t counting;
+    struct breaker breaker;
+    pthread_mutex_t counting; /* of all below */
+    enum state state;
+    bool until_written; /* reading did not fail: only a write shows that it is back */
     struct store_counters counters;
     bool last_failed;     /* the last call did */
     int64_t write_failed; /* steady ms: when the last write that failed did; 0: none has */
@@ -65,6 +75,7 @@ struct store *store_make(const struct store_options *options, struct storage_err
         return NULL;
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->counting, NULL);
+    breaker_start(&store->breaker);
     store->arena = arena_make(256 * 1024);
     store->host = (struct storage_host){
         .abi = STORAGE_ABI,
@@ -94,6 +105,7 @@ void store_free(struct store *store)
     arena_free(&store->arena);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->counting);
+    breaker_end(&store->breaker);
     free(store);
 }
 
@@ -163,24 +175,54 @@ const char *store_status_word(size_t status)
     return words[status];
 }
 
-/* A change of state is worth one line, not one for each request. A store that can be read may still be
- * locked or full: only a write (`wrote`) shows that it is back. */
-static enum storage_status note(struct store *store, enum storage_status status, bool wrote,
-                                const struct storage_error *error)
+static bool is_refusal(enum storage_status status)
 {
-    if (status == STORAGE_INVALID)
-        log_error("store %s: a call that is our own fault: %s", store->masked, error->text);
-    bool away = is_trouble(status);
-    if ((!away && !wrote) || atomic_exchange(&store->away, away) == away)
-        return status;
-    if (away)
-        log_error("store %s: %s", store->masked, error->text);
-    else
-        log_info("store %s: back again", store->masked);
-    return status;
+    return status == STORAGE_INVALID || status == STORAGE_SCHEMA || status == STORAGE_DENIED;
 }
 
-enum storage_status store_open(struct store *store, struct storage_error *error)
+/* What a call came to. */
+struct outcome {
+    enum storage_status status;
+    bool reached; /* there was a session: what failed is the call, not the way to the store */
+    bool writes;  /* it would have written */
+    bool wrote;
+};
+
+/* True: the state is another one now. A store that can be read may still be locked or full. */
+static bool settle(struct store *store, const struct outcome *o, enum state *now)
+{
+    pthread_mutex_lock(&store->counting);
+    enum state before = store->state;
+    if (!o->reached) {
+        store->state = is_refusal(o->status) ? STATE_REFUSED : STATE_AWAY;
+        store->until_written = false;
+    } else if (is_trouble(o->status)) {
+        store->state = STATE_AWAY;
+        store->until_written = store->until_written || o->writes;
+    } else if (!store->until_written || o->wrote) {
+        store->state = STATE_HERE;
+        store->until_written = false;
+    }
+    *now = store->state;
+    pthread_mutex_unlock(&store->counting);
+    return *now != before;
+}
+
+/* A change of state is worth one line, not one for each request or thread. */
+static void note(struct store *store, const struct outcome *o, const struct storage_error *error)
+{
+    enum state now;
+    if (o->reached && o->status == STORAGE_INVALID)
+        log_error("store %s: a call that is our own fault: %s", store->masked, error->text);
+    if (!settle(store, o, &now))
+        return;
+    if (now == STATE_HERE)
+        log_info("store %s: back again", store->masked);
+    else
+        log_error("store %s: %s", store->masked, error->text);
+}
+
+static enum storage_status open_db(struct store *store, struct storage_error *error)
 {
     enum storage_status status = STORAGE_OK;
     pthread_mutex_lock(&store->lock);
@@ -194,12 +236,37 @@ enum storage_status store_open(struct store *store, struct storage_error *error)
         status = store->driver->open(&store->host, &url, &store->db, error);
     }
     pthread_mutex_unlock(&store->lock);
-    if (status != STORAGE_OK) {
-        pthread_mutex_lock(&store->counting);
-        store->last_failed = true;
-        pthread_mutex_unlock(&store->counting);
-    }
     return status;
+}
+
+static enum breaker_pause pause_after(enum storage_status status)
+{
+    return is_refusal(status) ? BREAKER_REFUSED : BREAKER_AWAY;
+}
+
+enum storage_status store_open(struct store *store, struct storage_error *error)
+{
+    enum storage_status status = open_db(store, error);
+    if (status == STORAGE_OK)
+        return status;
+    enum state now;
+    const struct outcome failed = {.status = status};
+    (void)settle(store, &failed, &now); /* the caller says it */
+    breaker_failed(&store->breaker, clock_steady(), false, pause_after(status));
+    pthread_mutex_lock(&store->counting);
+    store->last_failed = true;
+    pthread_mutex_unlock(&store->counting);
+    return status;
+}
+
+int64_t store_retry_at(struct store *store)
+{
+    return breaker_due(&store->breaker, clock_steady());
+}
+
+bool store_is_away(struct store *store)
+{
+    return store_retry_at(store) != STORE_NEVER;
 }
 
 const char *store_name(const struct store *store)
@@ -240,7 +307,7 @@ void store_line_end(struct store_line *line)
     line->store = NULL;
 }
 
-/* Trouble: until retry_at nothing is tried, and callers hear so at once. */
+/* Busy: until retry_at nothing is tried, and callers hear so at once. */
 static void line_rest(struct store_line *line)
 {
     line->pause = line->pause == 0 ? PAUSE_FIRST : line->pause * 2;
@@ -249,23 +316,42 @@ static void line_rest(struct store_line *line)
     line->retry_at = clock_steady() + line->pause;
 }
 
+static enum storage_status line_attach(struct store_line *line, struct storage_error *error)
+{
+    struct store *store = line->store;
+    enum storage_status status = open_db(store, error);
+    if (status == STORAGE_OK)
+        status = store->driver->attach(store->db, &line->session, error);
+    line->fresh = true;
+    return status;
+}
+
 /* Gives the line a session if it has none, and if it is time to try again. */
 static enum storage_status line_ready(struct store_line *line, struct storage_error *error)
 {
     struct store *store = line->store;
-    if (line->pause > 0 && clock_steady() < line->retry_at) {
+    int64_t now = clock_steady();
+    bool lets = breaker_lets(&store->breaker, now, !line->waited_for, &line->probes);
+    bool rests = line->pause > 0 && now < line->retry_at && !line->probes;
+    if (!lets || rests) {
         snprintf(error->text, sizeof(error->text), "the store is away");
         return STORAGE_UNAVAILABLE;
     }
     line->began = clock_nanoseconds();
-    if (line->session != NULL)
-        return STORAGE_OK;
-    enum storage_status status = store_open(store, error);
-    if (status == STORAGE_OK)
-        status = store->driver->attach(store->db, &line->session, error);
-    if (status != STORAGE_OK)
-        line_rest(line);
-    return status;
+    line->fresh = false;
+    return line->session != NULL ? STORAGE_OK : line_attach(line, error);
+}
+
+/* True: call once more. The session had died unseen, as after a restart of the server; certainly nothing
+ * was done, and there is a new one. What took its time is not tried again: somebody waits. */
+static bool line_again(struct store_line *line, enum storage_status *status,
+                       struct storage_error *error)
+{
+    if (*status != STORAGE_UNAVAILABLE || line->fresh || clock_nanoseconds() - line->began > QUICK)
+        return false;
+    line_drop(line);
+    *status = line_attach(line, error);
+    return *status == STORAGE_OK;
 }
 
 /* After a call: a session that is dead, or of which one no longer knows what it did, is dropped. */
@@ -273,16 +359,34 @@ static enum storage_status line_done(struct store_line *line, enum store_call ca
                                      enum storage_status status, bool wrote,
                                      const struct storage_error *error)
 {
+    struct store *store = line->store;
+    bool tried = line->began != 0;
+    struct outcome o = {
+        .status = status,
+        .reached = line->session != NULL,
+        .writes = call == STORE_OBSERVE || call == STORE_CHANGE || call == STORE_PURGE,
+        .wrote = wrote && status == STORAGE_OK,
+    };
     count(line, call, status, wrote);
+    if (!tried)
+        return status;
+    if (!o.reached)
+        breaker_failed(&store->breaker, clock_steady(), line->probes, pause_after(status));
+    else if (status == STORAGE_UNAVAILABLE || status == STORAGE_UNCERTAIN)
+        breaker_failed(&store->breaker, clock_steady(), line->probes,
+                       status == STORAGE_UNCERTAIN ? BREAKER_SOON : BREAKER_AWAY);
+    else
+        breaker_answered(&store->breaker, line->probes);
     if (is_too_much(call, status))
         return status;
-    if (status == STORAGE_BUSY)
+    if (status == STORAGE_BUSY && o.reached)
         line_rest(line);
-    else if (status == STORAGE_OK && wrote)
+    else if (o.wrote)
         line->pause = 0;
-    if (line->session != NULL && (status == STORAGE_UNAVAILABLE || status == STORAGE_UNCERTAIN))
+    if (o.reached && (status == STORAGE_UNAVAILABLE || status == STORAGE_UNCERTAIN))
         line_drop(line);
-    return note(line->store, status, wrote, error);
+    note(store, &o, error);
+    return status;
 }
 
 static void nap(int64_t ms)
@@ -298,8 +402,11 @@ enum storage_status store_observe(struct store_line *line, const struct storage_
     enum storage_status status = line_ready(line, error);
     for (int64_t pause = 1; status == STORAGE_OK; pause *= 2) {
         status = line->store->driver->observe(line->session, sightings, count, rows, error);
+        if (line_again(line, &status, error))
+            continue;
         /* After trouble one try must do: others are waiting for what it shows. */
-        if (status != STORAGE_BUSY || line->pause > 0 || clock_steady() + pause >= deadline)
+        if (status != STORAGE_BUSY || line->session == NULL || line->pause > 0 ||
+            clock_steady() + pause >= deadline)
             break;
         nap(pause);
         status = STORAGE_OK;
@@ -312,8 +419,11 @@ enum storage_status store_purge(struct store_line *line, int64_t now, size_t lim
 {
     *removed = 0;
     enum storage_status status = line_ready(line, error);
-    if (status == STORAGE_OK)
+    while (status == STORAGE_OK) {
         status = line->store->driver->purge(line->session, now, limit, removed, error);
+        if (!line_again(line, &status, error))
+            break;
+    }
     return line_done(line, STORE_PURGE, status, removed[0] > 0, error);
 }
 
@@ -321,8 +431,11 @@ enum storage_status store_revision(struct store_line *line, uint64_t *revision,
                                    struct storage_error *error)
 {
     enum storage_status status = line_ready(line, error);
-    if (status == STORAGE_OK)
+    while (status == STORAGE_OK) {
         status = line->store->driver->revision(line->session, revision, error);
+        if (!line_again(line, &status, error))
+            break;
+    }
     return line_done(line, STORE_REVISION, status, false, error);
 }
 
@@ -331,8 +444,11 @@ enum storage_status store_change(struct store_line *line, size_t kind,
                                  struct storage_error *error)
 {
     enum storage_status status = line_ready(line, error);
-    if (status == STORAGE_OK)
+    while (status == STORAGE_OK) {
         status = line->store->driver->change(line->session, kind, changes, count, error);
+        if (!line_again(line, &status, error))
+            break;
+    }
     return line_done(line, STORE_CHANGE, status, status == STORAGE_OK, error);
 }
 
@@ -340,7 +456,7 @@ enum storage_status store_search(struct store_line *line, const struct storage_q
                                  storage_each *each, void *context, struct storage_error *error)
 {
     enum storage_status status = line_ready(line, error);
-    if (status == STORAGE_OK)
+    if (status == STORAGE_OK) /* never twice: `each` may have had records already */
         status = line->store->driver->search(line->session, query, each, context, error);
     return line_done(line, STORE_SEARCH, status, false, error);
 }
@@ -349,7 +465,10 @@ enum storage_status store_tally(struct store_line *line, int64_t since, int64_t 
                                 struct storage_tally *tally, struct storage_error *error)
 {
     enum storage_status status = line_ready(line, error);
-    if (status == STORAGE_OK)
+    while (status == STORAGE_OK) {
         status = line->store->driver->tally(line->session, since, abandoned_before, tally, error);
+        if (!line_again(line, &status, error))
+            break;
+    }
     return line_done(line, STORE_TALLY, status, false, error);
 }

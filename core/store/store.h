@@ -23,7 +23,8 @@ struct store_options {
 struct store *store_make(const struct store_options *options, struct storage_error *error);
 /* After the last session is gone. */
 void store_free(struct store *store);
-/* Opens the store if it is not open yet. Any thread. UNAVAILABLE and BUSY: try again later. */
+/* Opens the store if it is not open yet. Any thread. UNAVAILABLE and BUSY: try again later. Not OK: the
+ * caller says so; the lines only log what changes then. */
 enum storage_status store_open(struct store *store, struct storage_error *error);
 
 const char *store_name(const struct store *store);   /* of the driver */
@@ -31,13 +32,26 @@ const char *store_masked(const struct store *store); /* the URL as it may be sho
 uint32_t store_writers(const struct store *store);
 uint32_t store_batch(const struct store *store);
 
-/* One thread's way to the store: a session that is made when it is needed, and made anew when it died.
- * While it cannot be made, or the store stays busy, nothing is tried for growing pauses. */
+/* When somebody should try whether the store is back (steady ms); STORE_NEVER: it is not away. Any
+ * thread. */
+#define STORE_NEVER INT64_MAX
+int64_t store_retry_at(struct store *store);
+bool store_is_away(struct store *store);
+
+/*
+ * One thread's way to the store: a session that is made when it is needed, and made anew when it died.
+ * While the store is away all its lines hear so at once, but for the one that tries, after pauses that
+ * grow (breaker.h); a line that found it busy for too long pauses for itself.
+ */
 struct store_line {
     struct store *store;
     struct storage_session *session;
+    bool
+        waited_for; /* set by its owner: requests wait, and others find out when the store is back */
+    bool fresh;     /* the session was made for the call under way */
+    bool probes;    /* the call under way shows whether the store is back */
     int64_t retry_at; /* steady ms: not before */
-    int64_t pause;    /* ms; 0: there was no trouble since the last write */
+    int64_t pause;    /* ms; 0: it was not busy since the last write */
     uint64_t began;   /* steady ns: the call under way; 0: the driver was not called */
 };
 
@@ -45,7 +59,8 @@ void store_line_start(struct store_line *line, struct store *store);
 void store_line_end(struct store_line *line);
 
 /* As the driver's calls, on a session of the line's own. BUSY is run again until `deadline` (steady
- * ms); UNAVAILABLE at once where the store is known to be away. */
+ * ms); UNAVAILABLE at once where the store is known to be away. What certainly was not done because the
+ * session had died is done once more on a new one; what is UNCERTAIN never is. */
 enum storage_status store_observe(struct store_line *line, const struct storage_sighting *sightings,
                                   size_t count, struct storage_row *rows, int64_t deadline,
                                   struct storage_error *error);

@@ -73,7 +73,7 @@ static struct bench *bench_make(const char *url)
 
 static void bench_start(struct bench *b)
 {
-    struct lane_calls calls = {wake, b};
+    struct lane_calls calls = {.wake = wake, .context = b};
     b->lane = lane_start(b->store, &calls);
     assert_non_null(b->lane);
     b->running = true;
