@@ -137,6 +137,8 @@ def stores_pgsql(total, build, folder):
         maker = Maker(server, folder)
         conform(total, build, "pgsql", "pgsql", server.url("%s"), maker=maker)
         conform(total, build, "pgsql, Unix socket", "pgsql", server.url_socket("%s"), "driver*", maker)
+        conform(total, build, "pgsql, TLS", "pgsql",
+                server.url("%s", f"?sslmode=verify-full&sslrootcert={server.folder}/server.crt"), "driver*", maker)
         with servers.PgBouncer(server) as pooler:
             conform(total, build, "pgsql, pgbouncer", "pgsql", pooler.url("%s"), maker=maker)
 
@@ -163,6 +165,8 @@ def run_stores(total, build):
         else:
             with tempfile.TemporaryDirectory() as folder:
                 run_store(total, build, pathlib.Path(folder))
+            if (ROOT / f"tests/stores/test_{name}_faults.py").exists():
+                pytest(total, build, f"tests/stores/test_{name}_faults.py")
 
 
 def run_notices(total, build):

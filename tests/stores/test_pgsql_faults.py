@@ -81,12 +81,14 @@ def test_a_backend_that_is_ended_is_unavailable_and_back_at_once(shared, name):
 def test_a_server_that_stands_still_costs_no_more_than_the_time_outs(own, command):
     with Poke("pgsql", own.url("db")).up() as poke:
         assert poke("count 1 1").status == "OK"
+        # A purge sends its commit along.
+        expected = "UNCERTAIN" if command == "purge" else "UNAVAILABLE"
         # All of its processes: what answers is the session's own, not the first one.
         pids = [own.process.pid] + [int(p) for p in own.query("db", "select pid from pg_stat_activity").split()]
         subprocess.run(["kill", "-STOP", *map(str, pids)], check=False, capture_output=True)
         try:
             answer = poke(command)
-            assert answer.status == "UNAVAILABLE", answer
+            assert answer.status == expected, answer
             assert CALL <= answer.milliseconds <= MOST
             poke("detach")
             answer = poke("attach")
@@ -94,7 +96,8 @@ def test_a_server_that_stands_still_costs_no_more_than_the_time_outs(own, comman
         finally:
             subprocess.run(["kill", "-CONT", *map(str, pids)], check=False, capture_output=True)
         settle(poke)
-        assert poke("count 1 0").number == 1
+        # A purge that was sent may have been done: just that its status says.
+        assert poke("count 1 0").number in ((0, 1) if command == "purge" else (1,))
 
 
 def test_a_lock_that_is_held_is_busy_and_the_session_lives(shared, name):
@@ -201,10 +204,10 @@ def test_a_full_disk_is_unavailable_and_mends_itself(own):
                       capture_output=True).returncode:
         pytest.skip("a full disk: this machine mounts no tmpfs")
     try:
-        own.run("true")
         (small / "space").mkdir()
         subprocess.run(["chown", "-R", own.user, str(small)], check=True)
         own.query("postgres", f"create tablespace small location '{small}/space'")
+        own.query("postgres", "grant create on tablespace small to mongrey")
         own.query("postgres", "alter database db set default_tablespace = small")
         with Poke("pgsql", own.url("db")).up() as poke:
             done = 0
