@@ -42,3 +42,8 @@ bench-quick: deps-bench
 	$(PYTHON) -B bench/run.py --quick
 
 .PHONY: bench bench-quick bench-fill bench-lists bench-tools
+
+# New keys a second in any store: build/bench/bulk DRIVER.so URL ROWS BATCH SESSIONS
+build/bench/bulk: build/obj/bench/bulk.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)

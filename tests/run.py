@@ -149,6 +149,8 @@ def stores_pgsql(total, build, folder):
         maker = Maker(server, folder)
         conform(total, build, "pgsql", "pgsql", server.url("%s"), maker=maker)
         conform(total, build, "pgsql, Unix socket", "pgsql", server.url_socket("%s"), "driver*", maker)
+        conform(total, build, "pgsql, TLS", "pgsql",
+                server.url("%s", f"?sslmode=verify-full&sslrootcert={server.folder}/server.crt"), "driver*", maker)
         with servers.PgBouncer(server) as pooler:
             conform(total, build, "pgsql, pgbouncer", "pgsql", pooler.url("%s"), maker=maker)
 
