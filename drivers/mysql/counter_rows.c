@@ -20,12 +20,12 @@ struct counter *counters_find(const struct counters *counters, const struct stor
 
 static void unpack_marks(struct counter *c, const char *bytes, unsigned long size)
 {
-    for (unsigned long i = 0; bytes != NULL && i + 8 <= size && c->marks_count < STORAGE_MARKS;
+    for (unsigned long i = 0; bytes != NULL && i + 8 <= size && c->now.marks_count < STORAGE_MARKS;
          i += 8) {
         uint64_t mark = 0;
         for (unsigned long k = 0; k < 8; k++)
             mark = mark << 8 | (unsigned char)bytes[i + k];
-        c->marks[c->marks_count++] = mark;
+        c->now.marks[c->now.marks_count++] = mark;
     }
 }
 
@@ -36,11 +36,12 @@ static bool read_counter(const struct counters *counters, char **columns,
     if (!read_key(columns[0], sizes[0], &key))
         return false;
     struct counter *c = counters_find(counters, &key);
-    if (c == NULL || !read_times(columns + 1, &c->row) || !read_count(columns[4], &c->row.count))
+    if (c == NULL || !read_times(columns + 1, &c->now.row) ||
+        !read_count(columns[4], &c->now.row.count))
         return false;
     c->stored = true;
     c->there = true;
-    c->marks_count = 0;
+    c->now.marks_count = 0;
     unpack_marks(c, columns[5], sizes[5]);
     return true;
 }
@@ -73,11 +74,12 @@ enum storage_status counters_read(struct storage_session *session, const struct 
 
 static void add_counter(struct sql *sql, const struct counter *c)
 {
-    const int64_t numbers[] = {c->row.first_seen, c->row.last_seen, c->row.expires, c->row.count};
+    const int64_t numbers[] = {c->now.row.first_seen, c->now.row.last_seen, c->now.row.expires,
+                               c->now.row.count};
     char marks[STORAGE_MARKS * 8];
-    for (unsigned i = 0; i < c->marks_count; i++) {
+    for (unsigned i = 0; i < c->now.marks_count; i++) {
         for (unsigned k = 0; k < 8; k++)
-            marks[i * 8 + k] = (char)(unsigned char)(c->marks[i] >> (56 - 8 * k));
+            marks[i * 8 + k] = (char)(unsigned char)(c->now.marks[i] >> (56 - 8 * k));
     }
     sql_put(sql, "(");
     sql_key(sql, c->key.bytes);
@@ -86,8 +88,8 @@ static void add_counter(struct sql *sql, const struct counter *c)
         sql_number(sql, numbers[i]);
     }
     sql_put(sql, ",");
-    if (c->marks_count > 0)
-        sql_bytes(sql, marks, c->marks_count * 8U);
+    if (c->now.marks_count > 0)
+        sql_bytes(sql, marks, c->now.marks_count * 8U);
     else
         sql_put(sql, "NULL");
     sql_put(sql, ")");

@@ -7,15 +7,7 @@
 
 static bool is_alive(const struct counter *c, int64_t now)
 {
-    return c->there && c->row.expires > now;
-}
-
-/* A dead counter is as good as none. */
-static void make_anew(struct counter *c)
-{
-    c->there = true;
-    c->marks_count = 0;
-    memset(&c->row, 0, sizeof(c->row));
+    return c->there && c->now.row.expires > now;
 }
 
 static void not_found(struct storage_row *row)
@@ -26,65 +18,33 @@ static void not_found(struct storage_row *row)
 
 static void step_count(const struct storage_sighting *s, struct counter *c, struct storage_row *row)
 {
-    bool alive = is_alive(c, s->now);
-    if (s->count == 0) {
-        *row = c->row;
-        if (!alive)
-            not_found(row);
+    if (s->count == 0 && !is_alive(c, s->now)) {
+        not_found(row);
         return;
     }
-    if (!alive) {
-        make_anew(c);
-        c->row.first_seen = s->now;
+    if (s->count > 0) {
+        steps_count(s, &c->now, is_alive(c, s->now));
+        c->there = true;
+        c->changed = true;
     }
-    if (!alive || s->min_gap == 0 || s->now - c->row.last_seen >= s->min_gap) {
-        c->row.count = sum(c->row.count, s->count);
-        c->row.last_seen = s->now;
-    }
-    c->row.expires = slide(c->row.expires, s->now, s->keep);
-    c->changed = true;
-    *row = c->row;
-}
-
-static bool takes_mark(const struct counter *c, const struct storage_sighting *s)
-{
-    if (c->marks_count >= STORAGE_MARKS)
-        return false;
-    if (s->min_gap > 0 && s->now - c->row.last_seen < s->min_gap)
-        return false;
-    for (unsigned i = 0; i < c->marks_count; i++) {
-        if (c->marks[i] == s->mark)
-            return false;
-    }
-    return true;
+    *row = c->now.row;
 }
 
 static void step_pair(const struct storage_sighting *s, struct counter *c, struct storage_row *row)
 {
-    bool alive = is_alive(c, s->now);
-    if (!alive) {
-        make_anew(c);
-        c->row.first_seen = s->now;
-        c->row.expires = s->window > 0 ? s->now + s->window : 0;
-    }
-    if (!alive || takes_mark(c, s)) {
-        c->marks[c->marks_count++] = s->mark;
-        c->row.last_seen = s->now;
-    }
-    c->row.count = c->marks_count;
-    if (s->window == 0)
-        c->row.expires = slide(c->row.expires, s->now, s->keep);
+    steps_pair(s, &c->now, is_alive(c, s->now));
+    c->there = true;
     c->changed = true;
-    *row = c->row;
+    *row = c->now.row;
 }
 
 static void step_take(const struct storage_sighting *s, struct counter *c, struct storage_row *row)
 {
-    if (!is_alive(c, s->now) || c->row.count < s->count) {
+    if (!is_alive(c, s->now) || c->now.row.count < s->count) {
         not_found(row);
         return;
     }
-    *row = c->row;
+    *row = c->now.row;
     c->there = false;
     c->changed = true;
 }
@@ -121,10 +81,10 @@ static void exempt(const struct storage_sighting *s, const struct counters *coun
 {
     for (uint8_t i = 0; row->exempt == 0 && i < s->exemptions_count; i++) {
         struct counter *c = counters_find(counters, &s->exemption[i].key);
-        if (!is_alive(c, s->now) || c->row.count < s->exemption[i].at_least)
+        if (!is_alive(c, s->now) || c->now.row.count < s->exemption[i].at_least)
             continue;
-        c->row.expires = slide(c->row.expires, s->now, s->exemption[i].keep);
-        *row = c->row;
+        c->now.row.expires = steps_slide(c->now.row.expires, s->now, s->exemption[i].keep);
+        *row = c->now.row;
         row->exempt = (uint8_t)(i + 1);
     }
 }
@@ -138,9 +98,9 @@ enum storage_status counters_view(struct storage_session *session,
     struct counters counters = {.list = NULL};
     size_t wanted = 0;
     for (size_t i = 0; i < count; i++)
-        wanted += only_looks(&sightings[i])             ? 1
+        wanted += only_looks(&sightings[i])         ? 1
                   : sightings[i].op == STORAGE_GREY ? sightings[i].exemptions_count
-                                                        : 0;
+                                                    : 0;
     if (wanted == 0)
         return STORAGE_OK;
     struct storage_key *keys = calloc(wanted, sizeof(*keys));
@@ -188,7 +148,7 @@ static const struct storage_exemption *slid(const struct moves *m, size_t i)
     if (s->op != STORAGE_GREY || s->look || number == 0)
         return NULL;
     const struct storage_exemption *x = &s->exemption[number - 1];
-    return m->rows[i].expires == slide(0, s->now, x->keep) ? x : NULL;
+    return m->rows[i].expires == steps_slide(0, s->now, x->keep) ? x : NULL;
 }
 
 static uint8_t passing(const struct moves *m, size_t i)
@@ -237,9 +197,9 @@ static void move_all(const struct moves *m, const struct counters *counters)
         struct counter *c = x != NULL ? counters_find(counters, &x->key) : NULL;
         if (c == NULL || !is_alive(c, m->sightings[i].now))
             continue;
-        int64_t expires = slide(c->row.expires, m->sightings[i].now, x->keep);
-        c->changed = c->changed || expires != c->row.expires;
-        c->row.expires = expires;
+        int64_t expires = steps_slide(c->now.row.expires, m->sightings[i].now, x->keep);
+        c->changed = c->changed || expires != c->now.row.expires;
+        c->now.row.expires = expires;
     }
 }
 

@@ -14,8 +14,8 @@ struct others {
 
 static int alternate_order(const void *a, const void *b)
 {
-    return memcmp(((const struct alternate *)a)->key.bytes, ((const struct alternate *)b)->key.bytes,
-                  STORAGE_KEY_SIZE);
+    return memcmp(((const struct alternate *)a)->key.bytes,
+                  ((const struct alternate *)b)->key.bytes, STORAGE_KEY_SIZE);
 }
 
 /* A live row of its own that has passed wins over any alternate. */
@@ -51,13 +51,6 @@ static enum storage_status others_read(struct storage_session *session, const st
     return rows_alternates(session, others->list, others->count, error);
 }
 
-static bool is_better(const struct storage_row *a, const struct storage_row *b)
-{
-    if ((a->passes > 0) != (b->passes > 0))
-        return a->passes > 0;
-    return a->first_seen < b->first_seen;
-}
-
 /* Among the live histories of the alternates, one that is better than *row (which counts if alive). */
 static bool take_best(const struct entry *e, const struct others *others, struct storage_row *row)
 {
@@ -65,11 +58,11 @@ static bool take_best(const struct entry *e, const struct others *others, struct
     bool alive = e->alive;
     for (uint8_t i = 0; i < s->alternates_count; i++) {
         struct alternate wanted = {.key = s->alternate[i]};
-        const struct alternate *found = bsearch(&wanted, others->list, others->count,
-                                                sizeof(*others->list), alternate_order);
+        const struct alternate *found =
+            bsearch(&wanted, others->list, others->count, sizeof(*others->list), alternate_order);
         if (found == NULL || !found->there || found->row.expires <= s->now)
             continue;
-        if (!alive || is_better(&found->row, row)) {
+        if (!alive || steps_is_better(&found->row, row)) {
             *row = found->row;
             row->origin = (uint8_t)(i + 1);
             alive = true;
@@ -96,11 +89,11 @@ static void work_out(struct entry *e, const struct others *others)
     case STORAGE_GREY:
         if (needs_alternates(e))
             alive = take_best(e, others, e->answer);
-        e->first = step_grey(s, e->answer, alive);
+        e->first = steps_grey(s, e->answer, alive);
         turned = !had_passed && e->answer->passes > 0;
         break;
     case STORAGE_LEARN:
-        step_learn(s, e->answer, e->alive);
+        steps_learn(s, e->answer, e->alive);
         turned = !had_passed;
         break;
     case STORAGE_TOUCH:
@@ -108,16 +101,14 @@ static void work_out(struct entry *e, const struct others *others)
             not_found(e);
             return;
         }
-        step_seen(e->answer, s->now);
-        e->answer->passes = sum(e->answer->passes, s->count);
-        e->answer->expires = slide(e->answer->expires, s->now, s->keep);
+        steps_learn(s, e->answer, true);
         break;
     default:
         if (s->merge->expires <= s->now || (e->alive && e->merged)) {
             not_found(e);
             return;
         }
-        step_merge(s->merge, e->answer, e->alive);
+        steps_merge(s->merge, e->answer, e->alive);
         break;
     }
     if (s->look)
@@ -125,8 +116,7 @@ static void work_out(struct entry *e, const struct others *others)
     if (!e->there)
         e->writing = WRITE_NEW;
     else
-        e->writing =
-            !e->alive || (turned && s->reading != NULL) ? WRITE_ALL : WRITE_NUMBERS;
+        e->writing = !e->alive || (turned && s->reading != NULL) ? WRITE_ALL : WRITE_NUMBERS;
 }
 
 static bool is_entry(enum storage_op op)

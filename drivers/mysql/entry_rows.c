@@ -176,9 +176,10 @@ static const struct {
     const char *begin;
     const char *end;
 } writings[] = {
-    [WRITE_NEW] = {"INSERT INTO greylist_entry (key_, first_seen, last_seen, expires, waited, tries,"
-                   " passes, " READING ") VALUES ",
-                   ""},
+    [WRITE_NEW] =
+        {"INSERT INTO greylist_entry (key_, first_seen, last_seen, expires, waited, tries,"
+         " passes, " READING ") VALUES ",
+         ""},
     [WRITE_NUMBERS] = {"INSERT INTO greylist_entry (id, key_, first_seen, last_seen, expires,"
                        " waited, tries, passes) VALUES ",
                        " ON DUPLICATE KEY UPDATE first_seen = VALUES(first_seen),"

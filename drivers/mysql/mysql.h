@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "drivers/mysql/sql.h"
+#include "include/steps.h"
 #include "include/storage.h"
 
 #define SCHEMA_VERSION 1
@@ -105,15 +106,6 @@ size_t keys_settle(struct storage_key *keys, size_t count);
 /* A transaction that was certainly not done may be worth another try at once. */
 bool worth_again(const struct storage_session *session, enum storage_status status, int tries);
 
-/* --- steps.c: what a sighting makes of a row --- */
-int64_t slide(int64_t expires, int64_t now, int64_t keep);
-uint32_t sum(uint32_t a, uint32_t b);
-void step_seen(struct storage_row *row, int64_t now);
-/* The table of STORAGE_GREY. True: this is the first pass. */
-bool step_grey(const struct storage_sighting *s, struct storage_row *row, bool alive);
-void step_learn(const struct storage_sighting *s, struct storage_row *row, bool alive);
-void step_merge(const struct storage_merge *m, struct storage_row *row, bool alive);
-
 /* --- entries.c --- */
 struct entry {
     const struct storage_sighting *sighting;
@@ -157,9 +149,7 @@ struct counter {
     bool stored; /* the table has the row, perhaps a dead one */
     bool there;
     bool changed;
-    unsigned marks_count;
-    struct storage_row row;
-    uint64_t marks[STORAGE_MARKS];
+    struct steps_counter now; /* as the batch leaves it */
 };
 
 struct counters {

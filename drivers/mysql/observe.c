@@ -94,8 +94,7 @@ size_t keys_settle(struct storage_key *keys, size_t count)
 
 bool worth_again(const struct storage_session *session, enum storage_status status, int tries)
 {
-    return status == STORAGE_BUSY && tries < 4 && !session->dead &&
-           clock_now() < session->deadline;
+    return status == STORAGE_BUSY && tries < 4 && !session->dead && clock_now() < session->deadline;
 }
 
 /* Of two that insert one key at once the second is told that it is there; it begins anew, and finds it. */
@@ -115,8 +114,7 @@ static enum storage_status observe_once(struct storage_session *session,
     if (status == STORAGE_OK)
         status = entries_observe(session, sightings, count, rows, entries, &made, error);
     if (status == STORAGE_OK)
-        status =
-            counters_observe(session, sightings, count, rows, entries, made, error);
+        status = counters_observe(session, sightings, count, rows, entries, made, error);
     return session_end(session, lost_race(status, error), !only_looks(sightings, count), error);
 }
 

@@ -192,8 +192,9 @@ static void widen_field(struct sql *sql, const struct storage_kind *kind,
 static void make_kind(struct sql *sql, const struct storage_kind *kind)
 {
     sql_begin(sql, "");
-    sql_add(sql, "CREATE TABLE IF NOT EXISTS `%s` (id VARBINARY(%d) NOT NULL PRIMARY KEY,"
-                 " version BIGINT NOT NULL",
+    sql_add(sql,
+            "CREATE TABLE IF NOT EXISTS `%s` (id VARBINARY(%d) NOT NULL PRIMARY KEY,"
+            " version BIGINT NOT NULL",
             kind->name, STORAGE_ID_MAX);
     for (size_t i = 0; i < kind->fields_count; i++)
         sql_add(sql, ", `%s` %s", kind->fields[i].name, column_type(&kind->fields[i]));
@@ -317,8 +318,9 @@ static enum storage_status read_version(struct storage_session *session, int64_t
         return STORAGE_OK;
     }
     if (status == STORAGE_SCHEMA && error->native == CODE_NO_COLUMN)
-        return mysql_refuse(error, STORAGE_SCHEMA, "the database has a table `mongrey` that is "
-                                                   "another program's: choose another database");
+        return mysql_refuse(error, STORAGE_SCHEMA,
+                            "the database has a table `mongrey` that is "
+                            "another program's: choose another database");
     if (status == STORAGE_OK && *version > SCHEMA_VERSION)
         return mysql_refuse(error, STORAGE_SCHEMA,
                             "the store has schema %lld, this driver knows %d: a newer mongrey "
@@ -408,8 +410,8 @@ static enum storage_status try_writing(struct storage_session *session, bool ope
 {
     if (session->db->host->read_only)
         return STORAGE_OK;
-    enum storage_status status = session_command(
-        session, "UPDATE mongrey SET value = value WHERE name = 'schema'", error);
+    enum storage_status status =
+        session_command(session, "UPDATE mongrey SET value = value WHERE name = 'schema'", error);
     status = session_end(session, status, false, error);
     if (status == STORAGE_DENIED && status_is_read_only(error->native) && !opening)
         status = STORAGE_UNAVAILABLE;

@@ -83,9 +83,8 @@ static enum storage_status settle(struct storage_session *session, struct storag
                              " wait_timeout = 28800,");
     sql_add(&session->sql, " innodb_lock_wait_timeout = %u, lock_wait_timeout = %u,",
             (unsigned)wait, (unsigned)wait);
-    sql_put(&session->sql,
-            " /*M!100000 in_predicate_conversion_threshold = 0, tx_isolation */"
-            " /*!80000 transaction_isolation */ = 'READ-COMMITTED'");
+    sql_put(&session->sql, " /*M!100000 in_predicate_conversion_threshold = 0, tx_isolation */"
+                           " /*!80000 transaction_isolation */ = 'READ-COMMITTED'");
     return session_run(session, error);
 }
 
@@ -189,7 +188,8 @@ enum storage_status session_ask(struct storage_session *session, unsigned column
     if (*result == NULL || mysql_num_fields(*result) != columns) {
         mysql_free_result(*result);
         *result = NULL;
-        return mysql_refuse(error, STORAGE_SCHEMA, "the server gave other columns than it was asked");
+        return mysql_refuse(error, STORAGE_SCHEMA,
+                            "the server gave other columns than it was asked");
     }
     return STORAGE_OK;
 }
@@ -204,8 +204,9 @@ static enum storage_status commit(struct storage_session *session, struct storag
         return status_of_commit(session, error);
     if (!wait_for_answer(session)) {
         session->dead = true;
-        return mysql_refuse(error, STORAGE_UNCERTAIN, "the server did not say in time whether it "
-                                                      "committed");
+        return mysql_refuse(error, STORAGE_UNCERTAIN,
+                            "the server did not say in time whether it "
+                            "committed");
     }
     return mysql_read_query_result(session->mysql) != 0 ? status_of_commit(session, error)
                                                         : STORAGE_OK;

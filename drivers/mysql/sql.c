@@ -18,8 +18,8 @@ void sql_free(struct sql *sql)
 static char *grow(struct sql *sql, size_t more)
 {
     if (sql->room - sql->size <= more) {
-        size_t room = sql->room * 2 > sql->size + more + 4096 ? sql->room * 2
-                                                               : sql->size + more + 4096;
+        size_t room =
+            sql->room * 2 > sql->size + more + 4096 ? sql->room * 2 : sql->size + more + 4096;
         char *data = realloc(sql->data, room);
         if (data == NULL) {
             sql->failed = true;

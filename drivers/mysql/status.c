@@ -48,7 +48,8 @@ static const struct meaning meanings[] = {
     {1862, STORAGE_DENIED, NULL},
     {4151, STORAGE_DENIED, NULL}, /* the account is locked */
     {3118, STORAGE_DENIED, NULL},
-    {CR_AUTH_PLUGIN_CANNOT_LOAD, STORAGE_DENIED, "the client library lacks the user's kind of login"},
+    {CR_AUTH_PLUGIN_CANNOT_LOAD, STORAGE_DENIED,
+     "the client library lacks the user's kind of login"},
     {CR_AUTH_PLUGIN_ERR, STORAGE_DENIED, NULL},
     {1290, STORAGE_DENIED, "the server is read only"},
     {1792, STORAGE_DENIED, "the server is read only"},

@@ -124,8 +124,7 @@ enum storage_status mysql_purge(struct storage_session *session, int64_t now, si
     session_enter(session);
     while (purge_step(session, now, limit, true, removed, &status, error))
         ;
-    while (status == STORAGE_OK &&
-           purge_step(session, now, limit, false, removed, &status, error))
+    while (status == STORAGE_OK && purge_step(session, now, limit, false, removed, &status, error))
         ;
     /* What other steps have removed is gone, whatever became of the last one. */
     if (status == STORAGE_BUSY && *removed > 0)

@@ -131,8 +131,9 @@ static enum storage_status check(const struct storage_db *db, struct storage_err
     if (db->socket != NULL && db->socket[0] != '/')
         return mysql_refuse(error, STORAGE_INVALID, "socket is a path that begins with /");
     if (db->tls >= TLS_VERIFY_CA && db->ca == NULL)
-        return mysql_refuse(error, STORAGE_INVALID, "ssl-mode=%s needs ssl-ca, a file of "
-                                                    "certificates to trust",
+        return mysql_refuse(error, STORAGE_INVALID,
+                            "ssl-mode=%s needs ssl-ca, a file of "
+                            "certificates to trust",
                             tls_names[db->tls]);
     if (db->tls < TLS_VERIFY_CA && db->ca != NULL)
         return mysql_refuse(error, STORAGE_INVALID,
