@@ -5,7 +5,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FAKES = fine oldabi small misnamed nosymbol otherscheme
 
-TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so \
+TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/poke $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so \
 	$(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FAKES:%=$(BUILD)/tests/fakes/%.so) \
 	$(FUZZERS:%=$(BUILD)/tests/replay/%)
 
@@ -22,6 +22,11 @@ $(BUILD)/tests/conformance: $(call objects,$(CONFORMANCE_SOURCES))
 $(BUILD)/tests/notices: $(call objects,tests/conformance/notices.c)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+
+# A driver by hand, for tests of faults.
+$(BUILD)/tests/poke: $(BUILD)/obj/tests/stores/poke.o $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 # Drivers that the loader must refuse, each for its own reason.
 FAKE_fine = -DFAKE_SYMBOL=storage_driver_fine -DFAKE_NAME='"fine"' -DFAKE_SCHEME='"fine"'

@@ -13,8 +13,10 @@
 #define SCHEMA_VERSION 1
 
 /* The server's numbers that more than one file asks for. */
+#define CODE_CHANGED 1020
 #define CODE_DUPLICATE 1062
 #define CODE_NO_TABLE 1146
+#define CODE_DEADLOCK 1213
 #define CODE_NO_COLUMN 1054
 
 enum tls { TLS_DISABLED, TLS_PREFERRED, TLS_REQUIRED, TLS_VERIFY_CA, TLS_VERIFY_FULL };
@@ -103,8 +105,10 @@ enum storage_status mysql_observe(struct storage_session *session,
 int key_order(const void *a, const void *b);
 /* Sorts keys and drops what stands twice; returns how many are left. */
 size_t keys_settle(struct storage_key *keys, size_t count);
-/* A transaction that was certainly not done may be worth another try at once. */
-bool worth_again(const struct storage_session *session, enum storage_status status, int tries);
+/* Whether to begin anew at once after a race that was lost. Who has waited for a lock in vain leaves it to
+ * the caller. */
+bool worth_again(const struct storage_session *session, enum storage_status status,
+                 const struct storage_error *error, int tries);
 
 /* --- entries.c --- */
 struct entry {

@@ -5,6 +5,8 @@
 
 #include "drivers/mysql/mysql.h"
 
+#define TRIES 4
+
 static bool in_range(int64_t duration)
 {
     return duration >= 0 && duration <= STORAGE_DURATION_MAX;
@@ -92,9 +94,13 @@ size_t keys_settle(struct storage_key *keys, size_t count)
     return kept;
 }
 
-bool worth_again(const struct storage_session *session, enum storage_status status, int tries)
+bool worth_again(const struct storage_session *session, enum storage_status status,
+                 const struct storage_error *error, int tries)
 {
-    return status == STORAGE_BUSY && tries < 4 && !session->dead && clock_now() < session->deadline;
+    bool at_once = error->native == CODE_DUPLICATE || error->native == CODE_DEADLOCK ||
+                   error->native == CODE_CHANGED;
+    return status == STORAGE_BUSY && at_once && tries < TRIES && !session->dead &&
+           clock_now() < session->deadline;
 }
 
 /* Of two that insert one key at once the second is told that it is there; it begins anew, and finds it. */
@@ -135,7 +141,7 @@ enum storage_status mysql_observe(struct storage_session *session,
     session_enter(session);
     do
         status = observe_once(session, sightings, count, rows, entries, error);
-    while (worth_again(session, status, ++tries));
+    while (worth_again(session, status, error, ++tries));
     free(entries);
     return status;
 }

@@ -335,6 +335,6 @@ enum storage_status mysql_change(struct storage_session *session, size_t kind_in
     session_enter(session);
     do
         status = change_once(session, kind, changes, count, error);
-    while (worth_again(session, status, ++tries));
+    while (worth_again(session, status, error, ++tries));
     return status;
 }

@@ -45,8 +45,8 @@ static const struct {
 };
 #define TABLES (sizeof(tables) / sizeof(*tables))
 
-/* What the database has of ours: "\nT table\n", "\nC table.column\n", with B for a column of type BLOB, and
- * "\nI table.index\n". */
+/* What the database has of ours: "\nT table\n", "\nC table.column\n", with B for a column of type BLOB,
+ * "\nD table.column type\n" and "\nI table.index\n". */
 struct inventory {
     struct sql names;
 };
@@ -68,11 +68,6 @@ static bool has(const struct inventory *there, char what, const char *table, con
     at += strlen(part);
     *at++ = '\n';
     return memmem(there->names.data, there->names.size, wanted, (size_t)(at - wanted)) != NULL;
-}
-
-static bool has_column(const struct inventory *there, const char *table, const char *column)
-{
-    return has(there, 'C', table, column) || has(there, 'B', table, column);
 }
 
 static const char *index_name(const char *field, char name[80])
@@ -121,12 +116,14 @@ static enum storage_status take_stock(struct storage_session *session, struct in
         " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ",
         "SELECT CONCAT(IF(DATA_TYPE LIKE '%blob', 'B ', 'C '), TABLE_NAME, '.', COLUMN_NAME)"
         " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ",
+        "SELECT CONCAT('D ', TABLE_NAME, '.', COLUMN_NAME, ' ', DATA_TYPE)"
+        " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ",
         "SELECT DISTINCT CONCAT('I ', TABLE_NAME, '.', INDEX_NAME)"
         " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ",
     };
     enum storage_status status = STORAGE_OK;
     sql_begin(&there->names, "\n");
-    for (size_t i = 0; status == STORAGE_OK && i < 3; i++)
+    for (size_t i = 0; status == STORAGE_OK && i < sizeof(selects) / sizeof(*selects); i++)
         status = take_stock_of(session, selects[i], there, error);
     if (status == STORAGE_OK && there->names.failed)
         status = mysql_refuse(error, STORAGE_UNAVAILABLE, "out of memory");
@@ -279,17 +276,19 @@ static enum storage_status make_one(struct storage_session *session, const struc
 static const char *stranger(const struct inventory *there, const struct storage_host *host)
 {
     bool ours = has(there, 'T', "mongrey", "");
-    if (ours && (!has_column(there, "mongrey", "name") || !has_column(there, "mongrey", "value")))
+    if (ours && (!has(there, 'D', "mongrey", "name varbinary") ||
+                 !has(there, 'D', "mongrey", "value bigint")))
         return "mongrey";
     for (size_t i = 1; i < TABLES; i++) {
         if (has(there, 'T', tables[i].name, "") &&
-            (!ours || !has_column(there, tables[i].name, "key_")))
+            (!ours || !has(there, 'D', tables[i].name, "key_ binary")))
             return tables[i].name;
     }
     for (size_t i = 0; i < host->kinds_count; i++) {
         const char *name = host->kinds[i].name;
         if ((host->kinds[i].flags & STORAGE_ENTRIES) == 0 && has(there, 'T', name, "") &&
-            (!ours || !has_column(there, name, "id") || !has_column(there, name, "version")))
+            (!ours || !has(there, 'D', name, "id varbinary") ||
+             !has(there, 'D', name, "version bigint")))
             return name;
     }
     return NULL;

@@ -68,9 +68,12 @@ static void set_options(MYSQL *mysql, const struct storage_db *db)
     mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
                    "mysql_native_password,client_ed25519,caching_sha2_password,"
                    "sha256_password,auth_gssapi_client,parsec");
-    if (db->tls != TLS_DISABLED && (db->socket == NULL || db->tls != TLS_PREFERRED))
+    /* This option makes the library ask for TLS, not insist on it: session_connect() does. On a socket
+     * there is nobody to overhear. */
+    bool asks = db->tls >= TLS_REQUIRED || (db->tls == TLS_PREFERRED && db->socket == NULL);
+    if (asks)
         mysql_ssl_set(mysql, db->key, db->certificate, db->ca, NULL, NULL);
-    set_flag(mysql, MYSQL_OPT_SSL_ENFORCE, db->tls >= TLS_REQUIRED);
+    set_flag(mysql, MYSQL_OPT_SSL_ENFORCE, asks);
     set_flag(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verifies_names(db));
 }
 

@@ -25,10 +25,10 @@ struct meaning {
 
 /* MySQL's numbers from 3000 on and MariaDB's from 1900 on mean nothing in the other. */
 static const struct meaning meanings[] = {
-    {1213, STORAGE_BUSY, NULL}, /* deadlock; in Galera also a lost certification */
-    {1205, STORAGE_BUSY, NULL}, /* lock wait */
-    {1020, STORAGE_BUSY, NULL}, /* a row changed since it was read */
-    {1317, STORAGE_BUSY, NULL}, /* an administrator stopped the statement */
+    {CODE_DEADLOCK, STORAGE_BUSY, NULL}, /* deadlock; in Galera also a lost certification */
+    {1205, STORAGE_BUSY, NULL},          /* lock wait */
+    {CODE_CHANGED, STORAGE_BUSY, NULL},  /* a row changed since it was read */
+    {1317, STORAGE_BUSY, NULL},          /* an administrator stopped the statement */
     {1969, STORAGE_BUSY, "the statement took too long"},
     {3024, STORAGE_BUSY, "the statement took too long"},
     {3101, STORAGE_BUSY, NULL}, /* group replication rolled it back */
@@ -135,7 +135,7 @@ enum storage_status status_of_commit(struct storage_session *session, struct sto
 {
     int code = (int)mysql_errno(session->mysql);
     say(session, NULL, error);
-    if (code == 1213 || code == 1205 || code == 1020 || code == 3101)
+    if (code == CODE_DEADLOCK || code == 1205 || code == CODE_CHANGED || code == 3101)
         return STORAGE_BUSY;
     session->dead = true;
     /* These refuse the statement before it is begun. */
