@@ -160,6 +160,9 @@ def stores_mysql(total, build, folder):
         maker = Maker(server, folder)
         conform(total, build, "mysql", "mysql", server.url("%s"), maker=maker)
         conform(total, build, "mysql, Unix socket", "mysql", server.url_socket("%s"), "driver*", maker)
+        conform(total, build, "mysql, TLS", "mysql",
+                server.url("%s", f"?ssl-mode=verify-full&ssl-ca={server.folder}/server.crt"), "driver*", maker)
+    pytest(total, build, "tests/stores/test_mysql_faults.py")
 
 
 STORES = {"pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, servers.MariaDB)}
