@@ -169,7 +169,8 @@ STORES = {"pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, ser
 
 
 def run_stores(total, build):
-    """Every driver that was built against its real servers, then the daemon with them (tests/stores); MONGREY_TEST_STORES=pgsql,mysql chooses."""
+    """Every driver that was built against its real servers; MONGREY_TEST_STORES=pgsql,mysql chooses. Without it, then
+    the daemon with such servers (tests/stores)."""
     wanted = os.environ.get("MONGREY_TEST_STORES", ",".join(STORES)).split(",")
     for name in wanted:
         run_store, server = STORES[name]

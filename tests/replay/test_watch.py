@@ -150,7 +150,8 @@ def test_healthy(watched):
     _, watch = watched()
     body = watch.wait_health(200)
     assert body["revision"] >= 1
-    assert body == {"status": "ok", "store": "ok", "lists": "loaded", "settings": "ok", "loop": "ok",
+    assert body == {"status": "ok", "store": "ok", "redis": "not used", "lists": "loaded",
+                    "settings": "ok", "loop": "ok",
                     "revision": body["revision"], "version": body["version"]}
     assert re.fullmatch(r"\d+\.\d+\.\d+", body["version"])
 

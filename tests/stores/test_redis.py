@@ -1,5 +1,5 @@
-"""The cache in a real Redis that several hosts share: what it saves, when it counts no more, and that mail goes on when it
-is slow, gone, full, locked or full of lies. A host is a daemon with a memory of its own on one SQLite file."""
+"""The cache in a real Redis that several hosts share: what it saves, when it counts no more, and that mail goes on when
+it is slow, gone, full, locked or full of lies. A host is a daemon with a memory of its own on one SQLite file."""
 
 import re
 import socket
@@ -316,7 +316,8 @@ def test_who_may_not_read_is_away_and_does_not_come_and_go(hosts, redis):
 
 def test_password_user_database_and_socket(hosts):
     with servers.Redis(password="p-w") as redis:
-        redis.query("ACL", "SETUSER", "mongrey", "on", ">a:b/c%d", "~mongrey-cache:*", "+getrange", "+set", "+del", "+select")
+        redis.query("ACL", "SETUSER", "mongrey", "on", ">a:b/c%d", "~mongrey-cache:*", "+getrange", "+set",
+                    "+del", "+select")
         urls = [redis.url(3), f"unix://:p-w@{redis.folder}/socket?db=3",
                 f"redis://mongrey:a%3Ab%2Fc%25d@127.0.0.1:{redis.port}/3"]
         running = [hosts(url) for url in urls]

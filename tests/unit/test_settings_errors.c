@@ -43,7 +43,8 @@ static void each_fault_of_a_number_or_word_names_file_line_and_key(void **state)
         {"cache_settings:\n  cache_size: 1k\n",
          "m.yml:2: cache_size: `1k` is not between 65536 and 1099511627776"},
         {"cache_settings:\n  cache_url: redis://:geheim@h:x\n",
-         "m.yml:2: cache_url: the URL has a port that is no number up to 65535 (an IPv6 address goes in "
+         "m.yml:2: cache_url: the URL has a port that is no number up to 65535 (an IPv6 address "
+         "goes in "
          "brackets)"},
         {"cache_settings:\n  cache_url: rediss://h\n",
          "m.yml:2: cache_url: is rediss://, but TLS to Redis is not built in: use a tunnel, or a "
