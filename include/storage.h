@@ -358,7 +358,8 @@ struct storage_driver {
     /* The client library and its version, for --version. Any thread. */
     const char *(*library)(void);
 
-    /* Reaches the store, creates or upgrades its schema (one instance at a time, losing nothing).
+    /* Reaches the store, creates or upgrades its schema (one instance at a time, losing nothing),
+     * which may take longer than the timeouts: an index of millions of rows is made here.
      * UNAVAILABLE: try again later. INVALID, SCHEMA, DENIED: the administrator must act. */
     enum storage_status (*open)(const struct storage_host *host, const struct storage_url *url,
                                 struct storage_db **db, struct storage_error *error);
@@ -388,7 +389,7 @@ struct storage_driver {
                                   struct storage_change *changes, size_t count,
                                   struct storage_error *error);
     /* Lends each record of a page to `each`, from one moment's view of the store. BUSY: it took too
-     * long; the caller asks for less. */
+     * long; the caller asks for less. What was lent before that was right, and in order. */
     enum storage_status (*search)(struct storage_session *session,
                                   const struct storage_query *query, storage_each *each,
                                   void *context, struct storage_error *error);
@@ -401,7 +402,7 @@ struct storage_driver {
     /* Removes at most `limit` rows (entries and counters) whose expires is not later than now. */
     enum storage_status (*purge)(struct storage_session *session, int64_t now, size_t limit,
                                  size_t *removed, struct storage_error *error);
-    /* Sums over entries with first_seen >= since, dead or alive. */
+    /* Sums over entries with first_seen >= since, dead or alive. BUSY: it took too long. */
     enum storage_status (*tally)(struct storage_session *session, int64_t since,
                                  int64_t abandoned_before, struct storage_tally *tally,
                                  struct storage_error *error);
