@@ -36,8 +36,7 @@ static void warn(struct storage_session *session)
                  NULL);
     static const char *const lines[] = {
         "PostgreSQL runs with fsync = off: a crash of its machine may destroy the store",
-        "PostgreSQL runs with synchronous_commit = off: a crash of the server takes the newest "
-        "entries with it",
+        "PostgreSQL runs with synchronous_commit = off: a crash loses the newest entries",
         "this PostgreSQL server is a standby: it can be read, and takes no sighting",
     };
     int64_t on = 0;

@@ -36,7 +36,7 @@ bool gather_read(struct batch *b)
         b->has_counters = b->has_counters || is_counter(&b->sightings[i]);
         b->has_entries = b->has_entries || !is_counter(&b->sightings[i]);
     }
-    b->entries = b->has_entries ? calloc(b->count, sizeof(*b->entries)) : NULL;
+    b->entries = b->has_entries && b->count > 0 ? calloc(b->count, sizeof(*b->entries)) : NULL;
     b->others = others > 0 ? calloc(others, sizeof(*b->others)) : NULL;
     b->peeked.list = exemptions > 0 ? calloc(exemptions, sizeof(*b->peeked.list)) : NULL;
     if ((b->has_entries && b->entries == NULL) || (others > 0 && b->others == NULL) ||
@@ -44,9 +44,11 @@ bool gather_read(struct batch *b)
         return false;
     for (size_t i = 0; i < b->count; i++) {
         const struct storage_sighting *s = &b->sightings[i];
-        for (uint8_t k = 0; s->op == STORAGE_GREY && k < s->alternates_count; k++)
+        for (uint8_t k = 0; b->others != NULL && s->op == STORAGE_GREY && k < s->alternates_count;
+             k++)
             b->others[b->others_count++].key = s->alternate[k];
-        for (uint8_t k = 0; s->op == STORAGE_GREY && k < s->exemptions_count; k++)
+        for (uint8_t k = 0;
+             b->peeked.list != NULL && s->op == STORAGE_GREY && k < s->exemptions_count; k++)
             b->peeked.list[b->peeked.count++].key = s->exemption[k].key;
     }
     b->others_count = sort_keys(b->others, b->others_count, sizeof(*b->others));
