@@ -25,6 +25,19 @@ BREAKS = {
         ("counters.c", "c.row.count < s->count", "c.row.count <= s->count", "take*"),
         ("records.c", "SQL_REVISION_MOVE", "SQL_REVISION_GET", "revision*"),
     ],
+    "mysql": [
+        ("entries.c", "had_passed = e->alive && e->row.passes > 0", "had_passed = e->alive && e->row.passes > 1", "*"),
+        ("entries.c", "row->origin = (uint8_t)(i + 1)", "row->origin = 0", "alternate*"),
+        ("entry_rows.c", "e->alive = e->row.expires >", "e->alive = e->row.expires >=", "grey*"),
+        ("entry_rows.c", "(uint64_t)position >= m->position", "(uint64_t)position > m->position", "merge*"),
+        ("entry_rows.c", '") FOR UPDATE"', '")"', "threads*"),
+        ("entry_rows.c", '""},\n    [WRITE_NUMBERS]', '" ON DUPLICATE KEY UPDATE tries = VALUES(tries)"},\n    [WRITE_NUMBERS]',
+         "threads*"),
+        ("counters.c", "c->now.row.count < s->count", "c->now.row.count <= s->count", "take*"),
+        ("counter_rows.c", 'lock ? " FOR UPDATE" : ""', 'lock ? "" : ""', "threads*"),
+        ("upkeep.c", "FORCE INDEX (by_expires) WHERE expires <=", "FORCE INDEX (by_expires) WHERE expires <", "purge*"),
+        ("records.c", "value = value + 1 WHERE", "value = value + 0 WHERE", "revision*"),
+    ],
 }
 
 

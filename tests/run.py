@@ -162,6 +162,7 @@ def stores_mysql(total, build, folder):
         conform(total, build, "mysql, Unix socket", "mysql", server.url_socket("%s"), "driver*", maker)
         conform(total, build, "mysql, TLS", "mysql",
                 server.url("%s", f"?ssl-mode=verify-full&ssl-ca={server.folder}/server.crt"), "driver*", maker)
+        broken(total, build, "mysql", server.url("%s"), maker)
     pytest(total, build, "tests/stores/test_mysql_faults.py")
 
 

@@ -56,7 +56,7 @@ static bool take_best(const struct entry *e, const struct others *others, struct
 {
     const struct storage_sighting *s = e->sighting;
     bool alive = e->alive;
-    for (uint8_t i = 0; i < s->alternates_count; i++) {
+    for (uint8_t i = 0; others->list != NULL && i < s->alternates_count; i++) {
         struct alternate wanted = {.key = s->alternate[i]};
         const struct alternate *found =
             bsearch(&wanted, others->list, others->count, sizeof(*others->list), alternate_order);

@@ -74,11 +74,11 @@ static void add_lowered(struct sql *sql, struct storage_text text)
 /* The column with ASCII's letters in lower case, byte by byte: no server has a function for that. */
 static void add_folded(struct sql *sql, const char *name)
 {
-    for (char c = 'A'; c <= 'Z'; c++)
+    for (int c = 'A'; c <= 'Z'; c++)
         sql_put(sql, "REPLACE(");
     sql_add(sql, "`%s`", name);
-    for (char c = 'A'; c <= 'Z'; c++)
-        sql_add(sql, ", _binary'%c', _binary'%c')", c, lower(c));
+    for (int c = 'A'; c <= 'Z'; c++)
+        sql_add(sql, ", _binary'%c', _binary'%c')", c, lower((char)c));
 }
 
 /*
