@@ -76,7 +76,16 @@ class Sqlite(Shop):
         return int(self.query(f"select coalesce(sum(count), 0) from greylist_counter where key = x'{key}'"))
 
     def take_away(self):
-        self.lock = sqlite3.connect(self.path(), isolation_level=None, timeout=20)
+        """Locked against readers too, where nobody has it open; else against writers."""
+        try:
+            self.begin("PRAGMA locking_mode = EXCLUSIVE", 0)
+        except sqlite3.OperationalError:
+            self.lock.close()
+            self.begin("PRAGMA locking_mode = NORMAL", 20)
+
+    def begin(self, mode, timeout):
+        self.lock = sqlite3.connect(self.path(), isolation_level=None, timeout=timeout)
+        self.lock.execute(mode)
         self.lock.execute("BEGIN EXCLUSIVE")
 
     def bring_back(self):
