@@ -282,7 +282,7 @@ def test_a_wrong_password_ends_the_start(away_shop):
 def test_a_newer_schema_ends_the_start(shop, daemon):
     url = shop.new()
     daemon(url).stop()
-    shop.query("update mongrey set value = 9999 where name = 'schema'")
+    shop.make_newer()
     expect_78(url)
 
 
