@@ -75,8 +75,7 @@ static void bound(mongoc_uri_t *uri, const char *option, int64_t most)
 static bool settle_concerns(mongoc_uri_t *uri, int64_t patience)
 {
     const mongoc_read_concern_t *reading = mongoc_uri_get_read_concern(uri);
-    mongoc_write_concern_t *writing =
-        mongoc_write_concern_copy(mongoc_uri_get_write_concern(uri));
+    mongoc_write_concern_t *writing = mongoc_write_concern_copy(mongoc_uri_get_write_concern(uri));
     bool is_told = mongoc_write_concern_is_acknowledged(writing);
     if (mongoc_write_concern_is_default(writing) ||
         (mongoc_write_concern_get_w(writing) == MONGOC_WRITE_CONCERN_W_DEFAULT &&
@@ -105,8 +104,10 @@ static enum storage_status read_url(const struct storage_host *host, const struc
 {
     bson_error_t wrong = {.message = ""};
     db->uri = mongoc_uri_new_with_error(url->text, &wrong);
-    if (db->uri == NULL) /* the library's words may hold a piece of a password that was not escaped */
-        return mongo_refuse(error, STORAGE_INVALID, "libmongoc does not understand this URL%s%.180s",
+    if (db->uri ==
+        NULL) /* the library's words may hold a piece of a password that was not escaped */
+        return mongo_refuse(error, STORAGE_INVALID,
+                            "libmongoc does not understand this URL%s%.180s",
                             url->password[0] == '\0' && url->user[0] == '\0' ? ": " : "",
                             url->password[0] == '\0' && url->user[0] == '\0' ? wrong.message : "");
     const char *database = mongoc_uri_get_database(db->uri);

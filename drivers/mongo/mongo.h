@@ -40,10 +40,10 @@ struct storage_session {
     struct storage_db *db;
     mongoc_client_t *client;
     mongoc_read_prefs_t *primary;
-    uint64_t lot[2];   /* where stamps and owners come from */
-    int64_t last_start; /* of the call under way: when a step of it may begin at the latest */
-    bool wrote;        /* this call has, or may have, changed something */
-    bool dead;         /* its connection failed: every further call is UNAVAILABLE */
+    uint64_t lot[2];        /* where stamps and owners come from */
+    int64_t last_start;     /* of the call under way: when a step of it may begin at the latest */
+    bool wrote;             /* this call has, or may have, changed something */
+    bool dead;              /* its connection failed: every further call is UNAVAILABLE */
     char owner[OWNER_SIZE]; /* under which this call has the writer's lock */
 };
 
@@ -63,7 +63,8 @@ void session_close(struct storage_session *session);
 /* Begins a call of the door: its time runs from here. */
 enum storage_status session_enter(struct storage_session *session, struct storage_error *error);
 /* Whether another step may begin. If not, BUSY, or UNCERTAIN once something was written. */
-enum storage_status session_step(const struct storage_session *session, struct storage_error *error);
+enum storage_status session_step(const struct storage_session *session,
+                                 struct storage_error *error);
 bool session_is_late(const struct storage_session *session);
 mongoc_collection_t *session_collection(const struct storage_session *session, const char *name);
 /* What an error means: of a read, or of a step after which it is open whether it was done. */

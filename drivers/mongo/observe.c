@@ -58,7 +58,8 @@ static const char *batch_fault(const struct storage_sighting *sightings, size_t 
             return wrong;
         if (sightings[i].look != sightings[0].look)
             return "looks beside other sightings";
-        if (*before != NULL && memcmp((*before)->bytes, sightings[i].key.bytes, STORAGE_KEY_SIZE) >= 0)
+        if (*before != NULL &&
+            memcmp((*before)->bytes, sightings[i].key.bytes, STORAGE_KEY_SIZE) >= 0)
             return "keys that are not sorted or stand twice";
         *before = &sightings[i].key;
     }
@@ -158,8 +159,8 @@ static void follow(struct batch *b, size_t index, const struct entry_outcome *ou
         return;
     if (answer->exempt > 0) {
         const struct storage_exemption *exemption = &s->exemption[answer->exempt - 1];
-        add_op(b, (struct counter_op){
-                      .key = &exemption->key, .exemption = exemption, .now = s->now});
+        add_op(b,
+               (struct counter_op){.key = &exemption->key, .exemption = exemption, .now = s->now});
     }
     for (uint8_t i = 0; outcome->first_pass && i < s->on_pass_count; i++)
         add_op(b, (struct counter_op){.key = &s->on_pass[i].key, .sighting = &s->on_pass[i]});
@@ -349,8 +350,7 @@ enum storage_status mongo_observe(struct storage_session *session,
                                   const struct storage_sighting *sightings, size_t count,
                                   struct storage_row *rows, struct storage_error *error)
 {
-    struct batch batch = {
-        .session = session, .sightings = sightings, .count = count, .rows = rows};
+    struct batch batch = {.session = session, .sightings = sightings, .count = count, .rows = rows};
     const char *wrong = batch_fault(sightings, count);
     if (wrong != NULL)
         return mongo_refuse(error, STORAGE_INVALID, "%s", wrong);

@@ -38,10 +38,8 @@ static enum storage_status read_schema(struct storage_session *session, struct s
 {
     bson_t filter = BSON_INITIALIZER;
     bson_append_utf8(&filter, "_id", -1, ID_SCHEMA, -1);
-    struct finding finding = {.collection = COLLECTION_OWN,
-                              .filter = &filter,
-                              .each = take_schema,
-                              .context = schema};
+    struct finding finding = {
+        .collection = COLLECTION_OWN, .filter = &filter, .each = take_schema, .context = schema};
     enum storage_status status = session_find(session, &finding, error);
     bson_destroy(&filter);
     return status;
@@ -156,8 +154,8 @@ static enum storage_status note_indexes(struct storage_session *session, const b
     return status;
 }
 
-static enum storage_status command_indexes(struct storage_session *session,
-                                           struct indexes *indexes, struct storage_error *error)
+static enum storage_status command_indexes(struct storage_session *session, struct indexes *indexes,
+                                           struct storage_error *error)
 {
     enum storage_status status = STORAGE_BUSY;
     bson_t command = BSON_INITIALIZER;

@@ -193,9 +193,8 @@ enum storage_status session_find(struct storage_session *session, const struct f
     if (status != STORAGE_OK)
         return status;
     mongoc_collection_t *collection = session_collection(session, finding->collection);
-    mongoc_cursor_t *cursor =
-        mongoc_collection_find_with_opts(collection, finding->filter, finding->options,
-                                         finding->anywhere ? NULL : session->primary);
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(
+        collection, finding->filter, finding->options, finding->anywhere ? NULL : session->primary);
     const bson_t *document;
     bson_error_t wrong;
     bool on = true;
@@ -231,17 +230,17 @@ static void noted(struct bulk *bulk, bool added, const bson_error_t *wrong)
 void bulk_insert(struct bulk *bulk, const bson_t *document)
 {
     bson_error_t wrong;
-    noted(bulk,
-          mongoc_bulk_operation_insert_with_opts(bulk->operation, document, NULL, &wrong), &wrong);
+    noted(bulk, mongoc_bulk_operation_insert_with_opts(bulk->operation, document, NULL, &wrong),
+          &wrong);
 }
 
 void bulk_update(struct bulk *bulk, const bson_t *selector, const bson_t *update)
 {
     bson_error_t wrong;
-    noted(bulk,
-          mongoc_bulk_operation_update_one_with_opts(bulk->operation, selector, update, NULL,
-                                                     &wrong),
-          &wrong);
+    noted(
+        bulk,
+        mongoc_bulk_operation_update_one_with_opts(bulk->operation, selector, update, NULL, &wrong),
+        &wrong);
 }
 
 void bulk_replace(struct bulk *bulk, const bson_t *selector, const bson_t *document)

@@ -142,7 +142,7 @@ static void add_intent(struct bulk *bulk, const struct storage_session *session,
                        const char *collection, const struct writing *writing, size_t number)
 {
     bson_t document = BSON_INITIALIZER;
-    char id[OWNER_SIZE + 16];
+    char id[OWNER_SIZE + 24];
     snprintf(id, sizeof(id), "%s-%05zu", session->owner, number);
     bson_append_utf8(&document, "_id", -1, id, -1);
     bson_append_utf8(&document, "owner", -1, session->owner, -1);
@@ -170,6 +170,11 @@ static enum storage_status drop_intents(struct storage_session *session, const c
     enum storage_status status = bulk_end(&bulk, NULL, NULL, NULL, error);
     bson_destroy(&selector);
     return status;
+}
+
+enum storage_status writer_forget(struct storage_session *session, struct storage_error *error)
+{
+    return drop_intents(session, session->owner, error);
 }
 
 enum storage_status writer_intend(struct storage_session *session, const struct writings *writings,
@@ -223,16 +228,16 @@ static bool take_intent(void *context, const bson_t *document)
             update = NULL;
         }
     }
-    bool fine = phase >= PHASE_ERASE && phase < PHASES &&
-                bson_get_text(document, "collection", loading->collection,
-                              sizeof(loading->collection)) &&
-                (phase == PHASE_INSERT || selector != NULL) &&
-                (phase == PHASE_ERASE || update != NULL);
+    bool fine =
+        phase >= PHASE_ERASE && phase < PHASES &&
+        bson_get_text(document, "collection", loading->collection, sizeof(loading->collection)) &&
+        (phase == PHASE_INSERT || selector != NULL) && (phase == PHASE_ERASE || update != NULL);
     if (!fine) {
         free_bson(selector);
         free_bson(update);
     }
-    loading->wrong = !fine || !writings_add(&loading->writings, (enum phase)phase, selector, update);
+    loading->wrong =
+        !fine || !writings_add(&loading->writings, (enum phase)phase, selector, update);
     return !loading->wrong;
 }
 
@@ -252,7 +257,8 @@ static enum storage_status complete(struct storage_session *session, const char 
                               .context = &loading};
     enum storage_status status = session_find(session, &finding, error);
     if (status == STORAGE_OK && loading.wrong)
-        status = mongo_refuse(error, STORAGE_SCHEMA, "cannot read what another writer has intended");
+        status =
+            mongo_refuse(error, STORAGE_SCHEMA, "cannot read what another writer has intended");
     if (status == STORAGE_OK)
         status = writer_do(session, &loading.writings, &ignored, &refused, error);
     writings_end(&loading.writings);
@@ -392,8 +398,7 @@ static void add_writing(struct bulk *bulk, const struct writing *writing)
 
 static enum storage_status do_phase(struct storage_session *session,
                                     const struct writings *writings, enum phase phase,
-                                    struct doing *doing, int64_t *done,
-                                    struct storage_error *error)
+                                    struct doing *doing, int64_t *done, struct storage_error *error)
 {
     enum storage_status status = STORAGE_OK;
     doing->again = true;

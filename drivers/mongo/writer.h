@@ -32,6 +32,8 @@ void writings_end(struct writings *writings);
 
 /* BUSY: somebody else has it. */
 enum storage_status writer_lock(struct storage_session *session, struct storage_error *error);
+/* Drops what was written down of what is done now. */
+enum storage_status writer_forget(struct storage_session *session, struct storage_error *error);
 /* With nothing left to do. */
 enum storage_status writer_unlock(struct storage_session *session, struct storage_error *error);
 /* From here on it will be done, by this session or, should it end, by the next writer. BUSY: the lock was
