@@ -5,6 +5,7 @@
 #include "drivers/mongo/mongo.h"
 
 #define PATTERN_MAX 32000 /* bytes of a regular expression; servers take few more */
+#define LONG_TEXT 250     /* bytes: each letter takes four in the plain form */
 #define PAGE_MAX 100000   /* documents that one reply may be asked to hold */
 
 struct search {
@@ -34,7 +35,7 @@ static const char *fault(const struct storage_query *q, const struct storage_kin
         if (text_only ? c->value.type != STORAGE_TEXT || type != STORAGE_TEXT
                       : c->value.type != STORAGE_NULL && c->value.type != type)
             return "a condition of another type than its field";
-        if (text_only && c->value.text.size * 4 > PATTERN_MAX)
+        if (text_only && c->value.text.size * 6 > PATTERN_MAX)
             return "a text to search for that is too long";
     }
     return NULL;
@@ -53,29 +54,58 @@ static bool finds_nothing(const struct storage_query *q)
 
 /* --- The question ----------------------------------------------------------------------------- */
 
+struct pattern {
+    char text[PATTERN_MAX + 64];
+    size_t size;
+};
+
+static void put(struct pattern *p, const char *text)
+{
+    for (; *text != '\0' && p->size + 1 < sizeof(p->text); text++)
+        p->text[p->size++] = *text;
+    p->text[p->size] = '\0';
+}
+
+static bool is_letter(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+static void put_byte(struct pattern *p, char byte, bool both_cases)
+{
+    char text[5] = {byte, '\0'};
+    if (is_letter(byte) && both_cases)
+        memcpy(text, (char[]){'[', (char)(byte | 0x20), (char)(byte & ~0x20), ']', '\0'}, 5);
+    else if (byte != '\0' && strchr("\\^$.[]|()?*+{}-/#", byte) != NULL)
+        memcpy(text, (char[]){'\\', byte, '\0'}, 3);
+    put(p, text);
+}
+
+/* Letters that have a sister beyond ASCII (the Kelvin sign, the long s), and what is beyond it. */
+static bool must_be_exact(char byte)
+{
+    return (byte & 0x80) != 0 || strchr("kKsS", byte) != NULL;
+}
+
 /* The text as a pattern that stands for itself, ASCII letters in both cases. The option "i" would take other
- * letters alike too. */
-static void make_pattern(const struct storage_condition *c, char pattern[PATTERN_MAX + 2])
+ * letters alike too; in long texts it is used for those that it does no harm to, since DocumentDB takes about
+ * 1300 bytes where there is an index. */
+static void make_pattern(const struct storage_condition *c, struct pattern *p)
 {
     const struct storage_text *text = &c->value.text;
-    size_t size = 0;
-    if (c->relation == STORAGE_STARTS)
-        pattern[size++] = '^';
+    bool is_long = text->size > LONG_TEXT;
+    bool exact = false;
+    p->size = 0;
+    put(p, is_long ? "(?i)" : "");
+    put(p, c->relation == STORAGE_STARTS ? "^" : "");
     for (size_t i = 0; i < text->size; i++) {
         char byte = text->data[i];
-        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-        if (letter) {
-            pattern[size++] = '[';
-            pattern[size++] = (char)(byte | 0x20);
-            pattern[size++] = (char)(byte & ~0x20);
-            pattern[size++] = ']';
-            continue;
-        }
-        if (byte != '\0' && strchr("\\^$.[]|()?*+{}-/#", byte) != NULL)
-            pattern[size++] = '\\';
-        pattern[size++] = byte;
+        if (is_long && must_be_exact(byte) != exact)
+            put(p, exact ? ")" : "(?-i:");
+        exact = is_long && must_be_exact(byte);
+        put_byte(p, byte, !is_long || exact);
     }
-    pattern[size] = '\0';
+    put(p, exact ? ")" : "");
 }
 
 static void add_comparison(bson_t *element, const char *name, const char *relation,
@@ -97,7 +127,7 @@ static void begin_condition(struct search *s, bson_t *element)
 static void add_condition(struct search *s, const struct storage_condition *c)
 {
     const char *name = s->kind->fields[c->field].name;
-    char pattern[PATTERN_MAX + 2];
+    struct pattern pattern;
     bson_t element;
     begin_condition(s, &element);
     switch (c->relation) {
@@ -111,8 +141,8 @@ static void add_condition(struct search *s, const struct storage_condition *c)
         add_comparison(&element, name, "$gt", &c->value);
         break;
     default:
-        make_pattern(c, pattern);
-        bson_append_regex(&element, name, -1, pattern, "");
+        make_pattern(c, &pattern);
+        bson_append_regex(&element, name, -1, pattern.text, "");
         break;
     }
     bson_append_document_end(&s->all, &element);

@@ -171,27 +171,48 @@ enum storage_status mongo_purge(struct storage_session *session, int64_t now, si
 
 /* --- The sums --------------------------------------------------------------------------------- */
 
-/* What FerretDB cannot do within a $group (conditions) stands in the $match before it: three queries. */
+/* What FerretDB cannot do within a $group (conditions) stands in the $match before it: three queries. And in
+ * version 1 it fills only one sum of a $group: `again`, which should be as `count`, shows that, and then each
+ * is asked for by itself. */
 struct summing {
     const char *name; /* of a further condition; NULL: none */
     const char *relation;
     int64_t value;
     int64_t before; /* first_seen is earlier; 0: whenever */
-    int64_t count;
-    int64_t passes;
-    int64_t tries;
-    int64_t waited;
+    bool passed;    /* has passed */
+    int64_t sum[4]; /* in the order of `sums` */
+    int64_t again;
 };
+
+enum { SUM_COUNT, SUM_PASSES, SUM_TRIES, SUM_WAITED, SUMS };
+
+static const char *const sums[SUMS] = {"count", "passes", "tries", "waited"};
+static const char *const paths[SUMS] = {NULL, "$passes", "$tries", "$waited"};
 
 static void add_sum(bson_t *group, const char *name, const char *path)
 {
-    bson_t sum;
-    bson_append_document_begin(group, name, -1, &sum);
-    bson_append_utf8(&sum, "$sum", -1, path, -1);
-    bson_append_document_end(group, &sum);
+    bson_t part;
+    bson_append_document_begin(group, name, -1, &part);
+    if (path != NULL)
+        bson_append_utf8(&part, "$sum", -1, path, -1);
+    else
+        bson_append_int32(&part, "$sum", -1, 1);
+    bson_append_document_end(group, &part);
 }
 
-static void describe_sums(const struct summing *s, int64_t since, bool passed, bson_t *pipeline)
+/* `only`: this sum, or SUMS: all. */
+static void describe_group(bson_t *group, unsigned only)
+{
+    bson_append_null(group, "_id", -1);
+    for (unsigned i = 0; i < SUMS; i++) {
+        if (only == SUMS || only == i)
+            add_sum(group, sums[i], paths[i]);
+    }
+    if (only == SUMS)
+        add_sum(group, "again", NULL);
+}
+
+static void describe_sums(const struct summing *s, int64_t since, unsigned only, bson_t *pipeline)
 {
     bson_t stage;
     bson_t match;
@@ -208,7 +229,7 @@ static void describe_sums(const struct summing *s, int64_t since, bool passed, b
         bson_append_int64(&part, s->relation, -1, s->value);
         bson_append_document_end(&match, &part);
     }
-    if (passed) {
+    if (s->passed) {
         bson_append_document_begin(&match, "passes", -1, &part);
         bson_append_int64(&part, "$gt", -1, 0);
         bson_append_document_end(&match, &part);
@@ -217,19 +238,13 @@ static void describe_sums(const struct summing *s, int64_t since, bool passed, b
     bson_append_document_end(pipeline, &stage);
     bson_append_document_begin(pipeline, "1", -1, &stage);
     bson_append_document_begin(&stage, "$group", -1, &match);
-    bson_append_null(&match, "_id", -1);
-    bson_append_document_begin(&match, "count", -1, &part);
-    bson_append_int32(&part, "$sum", -1, 1);
-    bson_append_document_end(&match, &part);
-    add_sum(&match, "passes", "$passes");
-    add_sum(&match, "tries", "$tries");
-    add_sum(&match, "waited", "$waited");
+    describe_group(&match, only);
     bson_append_document_end(&stage, &match);
     bson_append_document_end(pipeline, &stage);
 }
 
-static enum storage_status sum_up(struct storage_session *session, struct summing *s, int64_t since,
-                                  bool passed, struct storage_error *error)
+static enum storage_status ask_sums(struct storage_session *session, struct summing *s,
+                                    int64_t since, unsigned only, struct storage_error *error)
 {
     enum storage_status status = session_step(session, error);
     bson_t pipeline = BSON_INITIALIZER;
@@ -237,15 +252,17 @@ static enum storage_status sum_up(struct storage_session *session, struct summin
     bson_error_t wrong;
     if (status != STORAGE_OK)
         return status;
-    describe_sums(s, since, passed, &pipeline);
+    describe_sums(s, since, only, &pipeline);
     mongoc_collection_t *collection = session_collection(session, COLLECTION_ENTRIES);
     mongoc_cursor_t *cursor =
         mongoc_collection_aggregate(collection, MONGOC_QUERY_NONE, &pipeline, NULL, NULL);
     if (mongoc_cursor_next(cursor, &document)) {
-        s->count = bson_get_integer(document, "count", 0);
-        s->passes = bson_get_integer(document, "passes", 0);
-        s->tries = bson_get_integer(document, "tries", 0);
-        s->waited = bson_get_integer(document, "waited", 0);
+        for (unsigned i = 0; i < SUMS; i++) {
+            if (only == SUMS || only == i)
+                s->sum[i] = bson_get_integer(document, sums[i], 0);
+        }
+        if (only == SUMS)
+            s->again = bson_get_integer(document, "again", 0);
     }
     if (mongoc_cursor_error(cursor, &wrong))
         status = session_failed(session, &wrong, false, error);
@@ -255,28 +272,38 @@ static enum storage_status sum_up(struct storage_session *session, struct summin
     return status;
 }
 
+static enum storage_status sum_up(struct storage_session *session, struct summing *s, int64_t since,
+                                  struct storage_error *error)
+{
+    enum storage_status status = ask_sums(session, s, since, SUMS, error);
+    bool one_by_one = s->again != s->sum[SUM_COUNT];
+    for (unsigned i = 0; status == STORAGE_OK && one_by_one && i < SUMS; i++)
+        status = ask_sums(session, s, since, i, error);
+    return status;
+}
+
 enum storage_status mongo_tally(struct storage_session *session, int64_t since,
                                 int64_t abandoned_before, struct storage_tally *tally,
                                 struct storage_error *error)
 {
     struct summing all = {.name = NULL};
     struct summing abandoned = {.name = "passes", .relation = "$eq", .before = abandoned_before};
-    struct summing waited = {.name = "waited", .relation = "$gt"};
+    struct summing waited = {.name = "waited", .relation = "$gt", .passed = true};
     memset(tally, 0, sizeof(*tally));
     enum storage_status status = session_enter(session, error);
     if (status == STORAGE_OK)
-        status = sum_up(session, &all, since, false, error);
+        status = sum_up(session, &all, since, error);
     if (status == STORAGE_OK && abandoned_before > 0)
-        status = sum_up(session, &abandoned, since, false, error);
+        status = sum_up(session, &abandoned, since, error);
     if (status == STORAGE_OK)
-        status = sum_up(session, &waited, since, true, error);
+        status = sum_up(session, &waited, since, error);
     if (status != STORAGE_OK)
         return status;
-    tally->entries = all.count;
-    tally->accepted = all.passes;
-    tally->rejected = all.tries;
-    tally->abandoned = abandoned.count;
-    tally->passed = waited.count;
-    tally->waited = waited.waited;
+    tally->entries = all.sum[SUM_COUNT];
+    tally->accepted = all.sum[SUM_PASSES];
+    tally->rejected = all.sum[SUM_TRIES];
+    tally->abandoned = abandoned.sum[SUM_COUNT];
+    tally->passed = waited.sum[SUM_COUNT];
+    tally->waited = waited.sum[SUM_WAITED];
     return STORAGE_OK;
 }
