@@ -5,7 +5,8 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FAKES = fine oldabi small misnamed nosymbol otherscheme
 
-TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/poke $(BUILD)/tests/notices $(BUILD)/tests/drivers/memory.so \
+TESTS = $(BUILD)/tests/conformance $(BUILD)/tests/poke $(BUILD)/tests/mongo-gateway $(BUILD)/tests/notices \
+	$(BUILD)/tests/drivers/memory.so \
 	$(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FAKES:%=$(BUILD)/tests/fakes/%.so) \
 	$(BUILD)/tests/fakes/scripted.so \
 	$(FUZZERS:%=$(BUILD)/tests/replay/%)
@@ -28,6 +29,12 @@ $(BUILD)/tests/notices: $(call objects,tests/conformance/notices.c)
 $(BUILD)/tests/poke: $(BUILD)/obj/tests/stores/poke.o $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# MongoDB's protocol before PostgreSQL with DocumentDB: the server that the races of the mongo driver are tested on.
+$(BUILD)/obj/tests/stores/gateway.o: EXTRA_CFLAGS += $(mongo_CFLAGS) $(pgsql_CFLAGS)
+$(BUILD)/tests/mongo-gateway: $(call objects,tests/stores/gateway.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbson-1.0 -lpq -lpthread
 
 # Drivers that the loader must refuse, each for its own reason.
 FAKE_fine = -DFAKE_SYMBOL=storage_driver_fine -DFAKE_NAME='"fine"' -DFAKE_SCHEME='"fine"'
