@@ -22,7 +22,7 @@ BREAKS = {
         ("entries.c", "had_passed = alive && answer->passes > 0", "had_passed = alive && answer->passes > 1", "grey*"),
         ("entries.c", "row->origin = (uint8_t)(i + 1)", "row->origin = 0", "alternate*"),
         ("rows.c", 'bson_append_int64(selector, "stamp", -1, stamp)', "(void)stamp", "threads_count_exactly"),
-        ("rows.c", "now->past[i] == (uint32_t)put->after.stamp", "false", "threads_do_overlapping_batches"),
+        ("rows.c", "row != NULL && is_mine(row, puts[i])", "row != NULL", "threads_do_overlapping_batches"),
         ("counters.c", "row->data.count < s->count", "row->data.count <= s->count", "take*"),
         ("counters.c", "row->data.last_seen = s->now;\n    }\n    row->data.expires",
          "row->data.last_seen = s->now - 1;\n    }\n    row->data.expires", "count*"),

@@ -24,7 +24,7 @@ $(BUILD)/tests/notices: $(call objects,tests/conformance/notices.c)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
 
 # MongoDB's protocol before PostgreSQL with DocumentDB: the server that the races of the mongo driver are tested on.
-$(BUILD)/obj/tests/stores/gateway.o: EXTRA_CFLAGS += $(mongo_CFLAGS) $(pgsql_CFLAGS)
+$(BUILD)/obj/tests/stores/gateway.o: ALL_CFLAGS += $(mongo_CFLAGS) $(pgsql_CFLAGS)
 $(BUILD)/tests/mongo-gateway: $(call objects,tests/stores/gateway.c)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbson-1.0 -lpq -lpthread

@@ -32,6 +32,8 @@ static void take_log(mongoc_log_level_t level, const char *domain, const char *m
     (void)data;
     if (level >= MONGOC_LOG_LEVEL_DEBUG)
         return;
+    if (strstr(message, "endSessions") != NULL) /* a courtesy that FerretDB 1 does not know */
+        meaning = STORAGE_DEBUG;
     snprintf(line, sizeof(line), "libmongoc (%s): %s", domain, message);
     pthread_mutex_lock(&log_mutex);
     if (log_host != NULL)
