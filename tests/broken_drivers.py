@@ -18,6 +18,20 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # For each driver: (file, what stands there once, what stands there instead, cases that should notice).
 BREAKS = {
+    "mongo": [
+        ("entries.c", "had_passed = alive && answer->passes > 0", "had_passed = alive && answer->passes > 1", "grey*"),
+        ("entries.c", "row->origin = (uint8_t)(i + 1)", "row->origin = 0", "alternate*"),
+        ("rows.c", 'bson_append_int64(selector, "stamp", -1, stamp)', "(void)stamp", "threads_count_exactly"),
+        ("rows.c", "row != NULL && is_mine(row, puts[i])", "row != NULL", "threads_do_overlapping_batches"),
+        ("counters.c", "row->data.count < s->count", "row->data.count <= s->count", "take*"),
+        ("counters.c", "row->data.last_seen = s->now;\n    }\n    row->data.expires",
+         "row->data.last_seen = s->now - 1;\n    }\n    row->data.expires", "count*"),
+        ("records.c", "describe_release(plan, &plan->claims[i])", "true", "change_unique*"),
+        ("records.c", "writer_move_revision(session, error)", "STORAGE_OK", "revision*"),
+        ("writer.c", 'bson_append_utf8(&selector, "owner", -1, owner, -1);\n    bson_append_document_begin',
+         "(void)owner;\n    bson_append_document_begin", "threads_*"),
+        ("upkeep.c", "    add_expired(&selector, now);\n", "", "threads_purge*"),
+    ],
     "sqlite": [
         ("entries.c", "had_passed = alive && row->passes > 0", "had_passed = alive && row->passes > 1", "*"),
         ("entries.c", "(uint8_t)(i + 1);\n            *alive = true", "0;\n            *alive = true", "alternate*"),

@@ -15,7 +15,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
-from lib import servers
+from lib import mongo, servers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GROUPS = ["walls", "symbols", "dist", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
@@ -120,10 +120,10 @@ class Maker:
         self.path.chmod(0o755)
 
 
-def conform(total, build, name, driver, url, cases="*", maker=None):
+def conform(total, build, name, driver, url, cases="*", maker=None, left_out=()):
     """The suite on a real server: `%s` in the URL is each case's own database."""
     cmocka(total, f"conformance {name}", [build / "tests/conformance", build / f"drivers/{driver}.so", url],
-           MONGREY_CASE=cases, **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
+           MONGREY_CASE=cases, MONGREY_LEAVE_OUT=" ".join(left_out), **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
 
 
 def broken(total, build, driver, url, maker=None):
@@ -166,7 +166,31 @@ def stores_mysql(total, build, folder):
     pytest(total, build, "tests/stores/test_mysql_faults.py")
 
 
-STORES = {"pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, servers.MariaDB)}
+def stores_mongo(total, build, _folder):
+    """All on one server; where that is FerretDB, whose writes are not atomic, all but races on it, and all on DocumentDB."""
+    common, why_not = mongo.common_server()
+    if common:
+        left_out = [] if common.atomic else mongo.FERRETDB_RACES + mongo.FERRETDB_SLOW
+        print(f"mongo: {common.name}", flush=True)
+        if left_out:
+            total.notes.append(f"left out on {common.name}: {' '.join(left_out)}")
+        with common:
+            conform(total, build, f"mongo, {common.name}", "mongo", common.url("%s"), left_out=left_out)
+        if common.atomic:
+            return
+    else:
+        skip(total, "conformance mongo, all but races", why_not)
+    racing, why_not = mongo.race_server()
+    if not racing:
+        skip(total, "conformance mongo, races", why_not)
+        return
+    print(f"mongo: {racing.name}", flush=True)
+    with racing:
+        conform(total, build, f"mongo, {racing.name}", "mongo", racing.url("%s"))
+        broken(total, build, "mongo", racing.url("%s"))
+
+
+STORES = {"mongo": (stores_mongo, None), "pgsql": (stores_pgsql, servers.Postgres), "mysql": (stores_mysql, servers.MariaDB)}
 
 
 def run_stores(total, build):
@@ -177,7 +201,7 @@ def run_stores(total, build):
         run_store, server = STORES[name]
         if not (build / f"drivers/{name}.so").exists():
             skip(total, f"conformance {name}", "the driver was not built")
-        elif servers.can(server):
+        elif server and servers.can(server):
             skip(total, f"conformance {name}", servers.can(server))
         else:
             with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,7 @@ $(BUILD)/tests/poke: $(BUILD)/obj/tests/stores/poke.o $(BUILD)/libcore.a
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 # MongoDB's protocol before PostgreSQL with DocumentDB: the server that the races of the mongo driver are tested on.
-$(BUILD)/obj/tests/stores/gateway.o: override EXTRA_CFLAGS += $(mongo_CFLAGS) $(pgsql_CFLAGS)
+$(BUILD)/obj/tests/stores/gateway.o: ALL_CFLAGS += $(mongo_CFLAGS) $(pgsql_CFLAGS)
 $(BUILD)/tests/mongo-gateway: $(call objects,tests/stores/gateway.c)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbson-1.0 -lpq -lpthread

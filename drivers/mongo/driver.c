@@ -32,6 +32,8 @@ static void take_log(mongoc_log_level_t level, const char *domain, const char *m
     (void)data;
     if (level >= MONGOC_LOG_LEVEL_DEBUG)
         return;
+    if (strstr(message, "endSessions") != NULL) /* a courtesy that FerretDB 1 does not know */
+        meaning = STORAGE_DEBUG;
     snprintf(line, sizeof(line), "libmongoc (%s): %s", domain, message);
     pthread_mutex_lock(&log_mutex);
     if (log_host != NULL)
@@ -97,19 +99,32 @@ static bool settle_concerns(mongoc_uri_t *uri, int64_t patience)
     return is_told;
 }
 
+/* A piece of a password with an @ in it was taken for a host: it must not get into an error. */
+static bool has_strange_host(const mongoc_uri_t *uri)
+{
+    for (const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri); host != NULL;
+         host = host->next) {
+        if (strchr(host->host, '@') != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* A call is several steps. One takes half of call_timeout at most, and none begins when the other
  * half and connect_timeout are over. */
 static enum storage_status read_url(const struct storage_host *host, const struct storage_url *url,
                                     struct storage_db *db, struct storage_error *error)
 {
     bson_error_t wrong = {.message = ""};
+    bool secret = strchr(url->text, '@') != NULL; /* the library's words may hold a piece of it */
     db->uri = mongoc_uri_new_with_error(url->text, &wrong);
-    if (db->uri ==
-        NULL) /* the library's words may hold a piece of a password that was not escaped */
+    if (db->uri == NULL)
         return mongo_refuse(error, STORAGE_INVALID,
-                            "libmongoc does not understand this URL%s%.180s",
-                            url->password[0] == '\0' && url->user[0] == '\0' ? ": " : "",
-                            url->password[0] == '\0' && url->user[0] == '\0' ? wrong.message : "");
+                            "libmongoc does not understand this URL%s%.180s", secret ? "" : ": ",
+                            secret ? "" : wrong.message);
+    if (has_strange_host(db->uri))
+        return mongo_refuse(error, STORAGE_INVALID,
+                            "a @ in the URL's user or password is to be written %%40");
     const char *database = mongoc_uri_get_database(db->uri);
     if (database == NULL || database[0] == '\0')
         return mongo_refuse(error, STORAGE_INVALID,

@@ -112,7 +112,7 @@ static void batch_end(struct batch *b)
 static bool batch_begin(struct batch *b)
 {
     size_t entries = 0;
-    b->ops_room = 0;
+    b->ops_room = 1;
     for (size_t i = 0; i < b->count; i++) {
         const struct storage_sighting *s = &b->sightings[i];
         entries += is_counter(s->op) ? 0 : 1;

@@ -193,6 +193,7 @@ static void change_unique_within_a_call(void **state)
     static const struct draft same[] = {{"d", 0, 4, "four"}, {"e", 0, 5, "four"}};
     static const struct draft freed[] = {{"a", 1, ERASE, NULL}, {"d", 0, 4, "one"}};
     static const struct draft moved[] = {{"b", 1, 20, NULL}, {"c", 2, 30, "two"}};
+    static const struct draft back[] = {{"c", 3, 30, NULL}, {"b", 2, 20, "two"}};
     static const struct draft taken[] = {{"e", 0, 5, "two"}};
     struct suite *suite = *state;
     int64_t versions[DRAFTS_MAX];
@@ -203,6 +204,8 @@ static void change_unique_within_a_call(void **state)
     assert_int_equal(change(suite, freed, 2, versions), STORAGE_OK);
     assert_int_equal(change(suite, moved, 2, versions), STORAGE_OK);
     expect_articles(suite, "b=20/2 c=30/3 d=4/1");
+    assert_int_equal(change(suite, back, 2, versions), STORAGE_OK);
+    expect_articles(suite, "b=20/3 c=30/4 d=4/1");
     assert_int_equal(change(suite, taken, 1, versions), STORAGE_EXISTS);
 }
 
