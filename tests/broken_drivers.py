@@ -40,7 +40,7 @@ BREAKS = {
         ("records.c", "SQL_REVISION_MOVE", "SQL_REVISION_GET", "revision*"),
     ],
     "mysql": [
-        ("entries.c", "had_passed = e->alive && e->row.passes > 0", "had_passed = e->alive && e->row.passes > 1", "*"),
+        ("entries.c", "had_passed = e->alive && e->row.passes > 0", "had_passed = e->alive && e->row.passes > 1", "touch*"),
         ("entries.c", "row->origin = (uint8_t)(i + 1)", "row->origin = 0", "alternate*"),
         ("entry_rows.c", "e->alive = e->row.expires >", "e->alive = e->row.expires >=", "grey*"),
         ("entry_rows.c", "(uint64_t)position >= m->position", "(uint64_t)position > m->position", "merge*"),
