@@ -66,7 +66,7 @@ blacklist:
 - {field_name: sender, value: foe@black.test}
 - {field_name: helo_name, value: bad.helo.test}
 policy:
-- {name: slow, field_name: recipient, value: slow@t.test, greylist_wait: 1h}
+- {name: slow, field_name: recipient, value: slow@t.test, greylist_remaining: 1h}
 - {name: open, field_name: recipient, value: open@t.test, greylist_enable: false}
 """
 
