@@ -10,6 +10,7 @@
 #   make lint          gcc's and clang's warnings as errors, clang-tidy, walls, symbols, formatting
 #   make format        clang-format on all sources
 #   make install       DESTDIR, PREFIX
+#   make dist          dist/mongrey-server-DRIVER for each driver, and mongrey-server-all
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # V=1 shows whole commands.
@@ -98,6 +99,10 @@ $(BUILD)/drivers/$(1).so: $(call pic_objects,$(wildcard drivers/$(1)/*.c)) drive
 endef
 $(foreach driver,$(DRIVERS),$(eval $(call driver_rule,$(driver))))
 
+# How a driver is compiled and linked, for tests that build a broken one.
+driver-flags-%:
+	@echo '$(CC) -std=c11 -D_GNU_SOURCE -O1 $($*_CFLAGS) $($*_LIBS)'
+
 -include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
 
 include tests/tests.mk
@@ -135,5 +140,9 @@ install: all
 	install -m 644 $(BUILD)/drivers/*.so $(DESTDIR)$(DRIVER_DIR)/
 	install -m 644 packaging/man/mongrey-server.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
-.PHONY: always all run format format-check clean install deps-build deps-check deps-bench
+# A folder for each driver, with no other database's library.
+dist: all
+	packaging/dist.sh $(BUILD) dist $(DRIVERS)
+
+.PHONY: always all dist run format format-check clean install deps-build deps-check deps-bench
 .DEFAULT_GOAL := all

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests and adds them up: the last line is `N passed, N failed, N skipped`.
 
-usage: run.py --build DIR [GROUP ...]      groups: walls symbols unit conformance notices stores fuzz replay live
+usage: run.py --build DIR [GROUP ...]      groups: walls symbols dist unit conformance notices stores fuzz replay live
 
 Each group prints what it prints; a program that dies without a report counts as a failure.
 """
@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from lib import servers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-GROUPS = ["walls", "symbols", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
+GROUPS = ["walls", "symbols", "dist", "unit", "conformance", "notices", "stores", "fuzz", "replay", "live"]
 
 
 class Sum:
@@ -81,9 +81,9 @@ def plain(total, name, command):
         total.notes.append(f"FAILED {name}: status {done.returncode}")
 
 
-def counted(total, name, command):
+def counted(total, name, command, **variables):
     """A program that counts for itself in its last line."""
-    done = run(command, stdout=subprocess.PIPE, text=True)
+    done = run(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ, **variables))
     for line in done.stdout.splitlines():
         print("  " + line)  # indented: the only sum at the start of a line is the last one here
     found = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", done.stdout)
@@ -108,6 +108,7 @@ def run_conformance(total, build):
                [program, build / "tests/drivers/memory.so", "memory:///%s"])
         cmocka(total, "conformance sqlite",
                [program, build / "drivers/sqlite.so", f"sqlite:///{folder}/%s.db"])
+        broken(total, build, "sqlite", f"sqlite:///{folder}/%s.db")
 
 
 class Maker:
@@ -123,6 +124,17 @@ def conform(total, build, name, driver, url, cases="*", maker=None):
     """The suite on a real server: `%s` in the URL is each case's own database."""
     cmocka(total, f"conformance {name}", [build / "tests/conformance", build / f"drivers/{driver}.so", url],
            MONGREY_CASE=cases, **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
+
+
+def broken(total, build, driver, url, maker=None):
+    """A driver that is wrong is noticed."""
+    if not is_sanitized(build):
+        counted(total, f"broken {driver}", [ROOT / "tests/broken_drivers.py", build / "tests/conformance", driver, url],
+                **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
+
+
+def is_sanitized(build):
+    return any(mark in (build / "tests/conformance").read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 
 
 def skip(total, name, why):
@@ -204,14 +216,16 @@ def main():
     total = Sum()
     for group in options.groups:
         start = time.monotonic()
-        before = (total.passed, total.failed)
+        before = (total.passed, total.failed, total.skipped)
         if group == "walls":
             plain(total, "walls", [ROOT / "tests/walls.sh"])
         elif group == "symbols":
             plain(total, "symbols", [ROOT / "tests/symbols.sh", build])
+        elif group == "dist":
+            counted(total, "dist", [ROOT / "tests/dist.sh", build])
         else:
             globals()[f"run_{group}"](total, build)
-        if (total.passed, total.failed) == before:
+        if (total.passed, total.failed, total.skipped) == before:
             total.add(failed=1)
             total.notes.append(f"FAILED {group}: no test ran")
         print(f"-- {group}: {time.monotonic() - start:.0f} s", flush=True)

@@ -37,7 +37,7 @@ room core/server "core/(base|policy|store|data|lint|server)/|include/|filters/ta
 room filters 'filters/|include/check\.h|core/base/|core/policy/(settings|reply|snapshot)\.h'
 room cache 'include/cache\.h|core/base/hash\.h'
 for driver in drivers/*/; do
-    room "${driver%/}" "${driver}|include/storage\.h"
+    room "${driver%/}" "${driver}|include/(storage|steps)\.h"
 done
 room tests/drivers "include/storage\.h|[a-z_]+\.h"
 

@@ -2,14 +2,9 @@
 #include <string.h>
 
 #include "drivers/sqlite/sqlite.h"
+#include "include/steps.h"
 
-struct counter {
-    struct storage_row row;
-    unsigned marks_count;
-    uint64_t marks[STORAGE_MARKS];
-};
-
-static void unpack_marks(struct counter *c, const unsigned char *blob, int size)
+static void unpack_marks(struct steps_counter *c, const unsigned char *blob, int size)
 {
     for (int i = 0; blob != NULL && i + 8 <= size && c->marks_count < STORAGE_MARKS; i += 8) {
         uint64_t mark = 0;
@@ -21,7 +16,7 @@ static void unpack_marks(struct counter *c, const unsigned char *blob, int size)
 
 /* SQLITE_OK; *alive says whether there is one that counts. */
 static int counter_get(struct storage_session *session, const struct storage_key *key, int64_t now,
-                       struct counter *c, bool *alive)
+                       struct steps_counter *c, bool *alive)
 {
     sqlite3_stmt *get = session->statements[SQL_COUNTER_GET];
     memset(c, 0, sizeof(*c));
@@ -41,7 +36,7 @@ static int counter_get(struct storage_session *session, const struct storage_key
 }
 
 static int counter_put(struct storage_session *session, const struct storage_key *key,
-                       const struct counter *c)
+                       const struct steps_counter *c)
 {
     unsigned char blob[STORAGE_MARKS * 8];
     sqlite3_stmt *put = session->statements[SQL_COUNTER_PUT];
@@ -71,57 +66,28 @@ static int not_found(struct storage_row *row, int code)
 static int count(struct storage_session *session, const struct storage_sighting *s,
                  struct storage_row *row)
 {
-    struct counter c;
+    struct steps_counter c;
     bool alive;
     int code = counter_get(session, &s->key, s->now, &c, &alive);
     if (code != SQLITE_OK || (s->count == 0 && !alive))
         return not_found(row, code);
     if (s->count > 0) {
-        if (!alive)
-            c.row.first_seen = s->now;
-        if (!alive || s->min_gap == 0 || s->now - c.row.last_seen >= s->min_gap) {
-            c.row.count = sum(c.row.count, s->count);
-            c.row.last_seen = s->now;
-        }
-        c.row.expires = slide(c.row.expires, s->now, s->keep);
+        steps_count(s, &c, alive);
         code = counter_put(session, &s->key, &c);
     }
     *row = c.row;
     return code;
 }
 
-static bool takes_mark(const struct counter *c, const struct storage_sighting *s)
-{
-    if (c->marks_count >= STORAGE_MARKS)
-        return false;
-    if (s->min_gap > 0 && s->now - c->row.last_seen < s->min_gap)
-        return false;
-    for (unsigned i = 0; i < c->marks_count; i++) {
-        if (c->marks[i] == s->mark)
-            return false;
-    }
-    return true;
-}
-
 static int pair(struct storage_session *session, const struct storage_sighting *s,
                 struct storage_row *row)
 {
-    struct counter c;
+    struct steps_counter c;
     bool alive;
     int code = counter_get(session, &s->key, s->now, &c, &alive);
     if (code != SQLITE_OK)
         return not_found(row, code);
-    if (!alive) {
-        c.row.first_seen = s->now;
-        c.row.expires = s->window > 0 ? s->now + s->window : 0;
-    }
-    if (!alive || takes_mark(&c, s)) {
-        c.marks[c.marks_count++] = s->mark;
-        c.row.last_seen = s->now;
-    }
-    c.row.count = c.marks_count;
-    if (s->window == 0)
-        c.row.expires = slide(c.row.expires, s->now, s->keep);
+    steps_pair(s, &c, alive);
     *row = c.row;
     return counter_put(session, &s->key, &c);
 }
@@ -129,7 +95,7 @@ static int pair(struct storage_session *session, const struct storage_sighting *
 static int take(struct storage_session *session, const struct storage_sighting *s,
                 struct storage_row *row)
 {
-    struct counter c;
+    struct steps_counter c;
     bool alive;
     int code = counter_get(session, &s->key, s->now, &c, &alive);
     if (code != SQLITE_OK || !alive || c.row.count < s->count)
@@ -156,13 +122,13 @@ int counters_observe(struct storage_session *session, const struct storage_sight
 int counters_exempt(struct storage_session *session, const struct storage_exemption *exemption,
                     int64_t now, bool look, bool *exempt, struct storage_row *row)
 {
-    struct counter c;
+    struct steps_counter c;
     bool alive;
     int code = counter_get(session, &exemption->key, now, &c, &alive);
     *exempt = code == SQLITE_OK && alive && c.row.count >= exemption->at_least;
     if (!*exempt)
         return code;
-    int64_t expires = slide(c.row.expires, now, exemption->keep);
+    int64_t expires = steps_slide(c.row.expires, now, exemption->keep);
     bool moved = expires != c.row.expires;
     c.row.expires = expires;
     *row = c.row;

@@ -3,26 +3,7 @@
 #include <string.h>
 
 #include "drivers/sqlite/sqlite.h"
-
-int64_t slide(int64_t expires, int64_t now, int64_t keep)
-{
-    return expires >= now + keep ? expires : now + keep + keep / 64;
-}
-
-uint32_t sum(uint32_t a, uint32_t b)
-{
-    return b > UINT32_MAX - a ? UINT32_MAX : a + b;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
+#include "include/steps.h"
 
 /* SQLITE_ROW or SQLITE_DONE, else an error. */
 static int entry_get(struct storage_session *session, const struct storage_key *key,
@@ -139,13 +120,6 @@ static int entry_write(struct storage_session *session, const struct storage_sig
                                         : entry_update(session, s, row);
 }
 
-static bool is_better(const struct storage_row *a, const struct storage_row *b)
-{
-    if ((a->passes > 0) != (b->passes > 0))
-        return a->passes > 0;
-    return a->first_seen < b->first_seen;
-}
-
 /* Among the live histories of the alternates, one that is better than *row (which counts if *alive). */
 static int entry_best(struct storage_session *session, const struct storage_sighting *s,
                       struct storage_row *row, bool *alive)
@@ -157,48 +131,13 @@ static int entry_best(struct storage_session *session, const struct storage_sigh
             return code;
         if (code == SQLITE_DONE || other.expires <= s->now)
             continue;
-        if (!*alive || is_better(&other, row)) {
+        if (!*alive || steps_is_better(&other, row)) {
             *row = other;
             row->origin = (uint8_t)(i + 1);
             *alive = true;
         }
     }
     return SQLITE_OK;
-}
-
-static void seen(struct storage_row *row, int64_t now)
-{
-    row->first_seen = earlier(row->first_seen, now);
-    row->last_seen = later(row->last_seen, now);
-}
-
-static void seen_first(struct storage_row *row, int64_t now)
-{
-    memset(row, 0, sizeof(*row));
-    row->first_seen = now;
-    row->last_seen = now;
-}
-
-/* The table of STORAGE_GREY. True: this is the first pass. */
-static bool grey_step(const struct storage_sighting *s, struct storage_row *row, bool alive)
-{
-    if (!alive) {
-        seen_first(row, s->now);
-        row->tries = s->count;
-        row->expires = s->now + s->window;
-        return false;
-    }
-    seen(row, s->now);
-    bool waited = s->now - row->first_seen >= s->delay;
-    bool first = row->passes == 0 && waited;
-    if (row->passes == 0 && !waited) {
-        row->tries = sum(row->tries, s->count);
-        return false;
-    }
-    row->passes = sum(row->passes, s->count);
-    row->waited = first ? s->now - row->first_seen : row->waited;
-    row->expires = slide(row->expires, s->now, s->keep);
-    return first;
 }
 
 static int grey_exempt(struct storage_session *session, const struct storage_sighting *s,
@@ -227,7 +166,7 @@ static int grey(struct storage_session *session, const struct storage_sighting *
         code = entry_best(session, s, row, &alive);
     if (code != SQLITE_OK)
         return code;
-    bool first = grey_step(s, row, alive);
+    bool first = steps_grey(s, row, alive);
     if (s->look)
         return SQLITE_OK;
     code = entry_write(session, s, row, own, !had_passed && row->passes > 0);
@@ -248,9 +187,7 @@ static int touch(struct storage_session *session, const struct storage_sighting 
         row->status = STORAGE_NOT_FOUND;
         return code;
     }
-    seen(row, s->now);
-    row->passes = sum(row->passes, s->count);
-    row->expires = slide(row->expires, s->now, s->keep);
+    steps_learn(s, row, true);
     return s->look ? SQLITE_OK : entry_update(session, s, row);
 }
 
@@ -262,11 +199,7 @@ static int learn(struct storage_session *session, const struct storage_sighting 
     if (code != SQLITE_OK)
         return code;
     bool had_passed = own == OWN_ALIVE && row->passes > 0;
-    if (own != OWN_ALIVE)
-        seen_first(row, s->now);
-    seen(row, s->now);
-    row->passes = sum(row->passes, s->count);
-    row->expires = slide(row->expires, s->now, s->keep);
+    steps_learn(s, row, own == OWN_ALIVE);
     return s->look ? SQLITE_OK : entry_write(session, s, row, own, !had_passed);
 }
 
@@ -306,12 +239,7 @@ static int merge(struct storage_session *session, const struct storage_sighting 
         row->status = STORAGE_NOT_FOUND;
         return SQLITE_OK;
     }
-    row->first_seen = own == OWN_ALIVE ? earlier(row->first_seen, m->first_seen) : m->first_seen;
-    row->last_seen = later(row->last_seen, m->last_seen);
-    row->expires = later(row->expires, m->expires);
-    row->waited = later(row->waited, m->waited);
-    row->tries = sum(row->tries, m->tries);
-    row->passes = sum(row->passes, m->passes);
+    steps_merge(m, row, own == OWN_ALIVE);
     code = entry_write(session, s, row, own, false);
     return code == SQLITE_OK ? remember_merge(session, s) : code;
 }

@@ -85,10 +85,6 @@ int counters_exempt(struct storage_session *session, const struct storage_exempt
 enum storage_status sqlite_observe(struct storage_session *session,
                                    const struct storage_sighting *sightings, size_t count,
                                    struct storage_row *rows, struct storage_error *error);
-/* expires after a pass: left alone while late enough. */
-int64_t slide(int64_t expires, int64_t now, int64_t keep);
-/* Counts stay at their greatest number. */
-uint32_t sum(uint32_t a, uint32_t b);
 
 /* --- records.c, search.c --- */
 enum storage_status sqlite_change(struct storage_session *session, size_t kind,
