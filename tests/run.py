@@ -175,6 +175,7 @@ def run_stores(total, build):
         else:
             with tempfile.TemporaryDirectory() as folder:
                 run_store(total, build, pathlib.Path(folder))
+    pytest(total, build, "tests/stores")
 
 
 def run_notices(total, build):
