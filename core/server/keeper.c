@@ -17,6 +17,7 @@
 #define QUEUE_MAX 1024   /* decisions that may wait */
 #define A_SECOND_MAX 200 /* decisions taken in one second: a flood is the log's affair */
 #define RECOUNT 3600000  /* ms: other hosts write decisions too */
+#define RECOUNT_ROWS 64  /* and after a quarter of the ring and so many of one's own */
 #define RETRY 1000       /* ms: after a failed load */
 #define GATHER 500       /* ms: what comes in it is one transaction */
 #define STORE_TRIES 3    /* of decisions, before they are dropped */
@@ -49,7 +50,8 @@ struct keeper {
 
     /* The thread's own. */
     size_t stored;   /* decisions in the store, as far as known */
-    int64_t counted; /* steady ms: when they were counted; 0: never */
+    size_t since;    /* own ones since they were counted */
+    int64_t counted; /* steady ms: when they were counted; 0: never, or somebody else is at them */
 };
 
 /* --- What it does, without the lock ----------------------------------------------------------- */
@@ -79,15 +81,19 @@ static void trim(struct keeper *k, struct store_line *line, size_t most)
 {
     struct storage_error error;
     size_t removed = 1;
-    if (k->counted == 0 || clock_steady() - k->counted > RECOUNT) {
+    if (k->counted == 0 || clock_steady() - k->counted > RECOUNT ||
+        k->since > most / 4 + RECOUNT_ROWS) {
         if (ring_count(line, KIND_DECISION, &k->stored, &error) != STORAGE_OK)
             return;
         k->counted = clock_steady();
+        k->since = 0;
     }
     while (k->stored > most && removed > 0) {
         if (ring_trim(line, KIND_DECISION, k->stored - most, &removed, &error) != STORAGE_OK)
             return;
         k->stored -= removed < k->stored ? removed : k->stored;
+        if (removed == 0)
+            k->counted = 0;
     }
 }
 
@@ -103,6 +109,7 @@ static size_t store_decisions(struct keeper *k, struct store_line *line, struct 
     if (status != STORAGE_OK)
         return 0;
     k->stored += count;
+    k->since += count;
     trim(k, line, most);
     return count;
 }

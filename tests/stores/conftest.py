@@ -2,6 +2,7 @@
 means to take it away. MONGREY_TEST_STORES=sqlite,pgsql chooses; with MONGREY_TEST_REQUIRE=all a skip is a failure."""
 
 import hashlib
+import inspect
 import os
 import sqlite3
 
@@ -99,11 +100,12 @@ class Sqlite(Shop):
 
 
 class Served(Shop):
-    """A real server, started for the module."""
+    """A real server, started for the module; what it has said yes to survives its end."""
 
     def __init__(self, name, kind):
         super().__init__(name)
-        self.server = kind().__enter__()
+        can_choose = "durable" in inspect.signature(kind).parameters
+        self.server = (kind(durable=True) if can_choose else kind()).__enter__()
 
     def make(self, name):
         self.server.make(name)

@@ -224,7 +224,7 @@ def test_saved_lists_are_in_force_at_a_start_without_the_store(shop, daemon, sta
     shop.bring_back()
     shop.import_records(url, "whitelist:\n- {field_name: sender, value: late@white.test}\n")
     place.wait_for(lambda: sender(server, "late@white.test").startswith("DUNNO") and
-                   server.decisions(sender="late@white.test")[-1]["reason"] != b"store-trouble",
+                   server.reasons(sender="late@white.test")[-1] != "store-trouble",
                    "lists as they are now", BACK_WITHIN)
     expect_changes(server, 1, 1)
 
