@@ -306,3 +306,7 @@ def test_a_password_that_turns_wrong_later_is_one_line(away_shop, daemon):
         away_shop.server.query("postgres", f"alter role {servers.USER} password '{servers.PASSWORD}'")
     wait_service(server, 0, 20)
     expect_changes(server, 2, 1)
+
+
+def test_a_missing_database_ends_the_start(away_shop):
+    expect_78(away_shop.url("mongrey_not_made"))
