@@ -74,6 +74,12 @@ check: deps-check
 	$(MAKE) tests
 	$(PYTHON) -B tests/run.py --build $(BUILD)
 
+# The conformance suite and tests of faults and of several hosts on real database servers. Some minutes each, so
+# they are not part of `make check` yet.
+check-stores: deps-check
+	$(MAKE) tests
+	$(PYTHON) -B tests/run.py --build $(BUILD) stores
+
 # The same tests in builds that watch memory, undefined behaviour and threads. Live mail and the walls are
 # the same in every build.
 SANITIZED = unit conformance fuzz
@@ -137,4 +143,4 @@ man:
 	scripts/findings-doc.py
 	scripts/metrics-doc.py
 
-.PHONY: tests check sanitize lint man
+.PHONY: tests check check-stores sanitize lint man

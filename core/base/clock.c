@@ -20,9 +20,19 @@ int64_t clock_steady(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-uint64_t clock_nanoseconds(void)
+static uint64_t read_nanoseconds(clockid_t id)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(id, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_nanoseconds(void)
+{
+    return read_nanoseconds(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_thread_nanoseconds(void)
+{
+    return read_nanoseconds(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -10,5 +10,7 @@ int64_t clock_wall(void);
 int64_t clock_steady(void);
 /* The same in nanoseconds, to measure by. Any thread. */
 uint64_t clock_nanoseconds(void);
+/* What this thread has had of a CPU. */
+uint64_t clock_thread_nanoseconds(void);
 
 #endif

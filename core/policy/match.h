@@ -58,6 +58,7 @@ struct match {
 struct match_cost {
     unsigned gave_up;
     uint64_t spent; /* ns */
+    uint64_t began; /* ns of the thread's own time, at the first pattern; 0: none was tried */
 };
 
 /* One look-up: what patterns need, and what became of them. */
