@@ -120,10 +120,10 @@ class Maker:
         self.path.chmod(0o755)
 
 
-def conform(total, build, name, driver, url, cases="*", maker=None, left_out=()):
+def conform(total, build, name, driver, url, cases="*", maker=None, left_out=(), **variables):
     """The suite on a real server: `%s` in the URL is each case's own database."""
     cmocka(total, f"conformance {name}", [build / "tests/conformance", build / f"drivers/{driver}.so", url],
-           MONGREY_CASE=cases, MONGREY_LEAVE_OUT=" ".join(left_out), **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
+           MONGREY_CASE=cases, MONGREY_LEAVE_OUT=" ".join(left_out), **variables, **({"MONGREY_STORE_COMMAND": str(maker.path)} if maker else {}))
 
 
 def broken(total, build, driver, url, maker=None):
@@ -168,6 +168,7 @@ def stores_mysql(total, build, folder):
 
 def stores_mongo(total, build, _folder):
     """All on one server; where that is FerretDB, whose writes are not atomic, all but races on it, and all on DocumentDB."""
+    pytest(total, build, "tests/stores/test_mongo_faults.py")
     common, why_not = mongo.common_server()
     if common:
         left_out = [] if common.atomic else mongo.FERRETDB_RACES + mongo.FERRETDB_SLOW
@@ -175,7 +176,8 @@ def stores_mongo(total, build, _folder):
         if left_out:
             total.notes.append(f"left out on {common.name}: {' '.join(left_out)}")
         with common:
-            conform(total, build, f"mongo, {common.name}", "mongo", common.url("%s"), left_out=left_out)
+            conform(total, build, f"mongo, {common.name}", "mongo", common.url("%s"), left_out=left_out,
+                    **({} if common.atomic else {"MONGREY_STEPS": "1000"}))
         if common.atomic:
             return
     else:
