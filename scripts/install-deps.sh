@@ -8,7 +8,7 @@ build='gcc libc6-dev make libuv1-dev libsqlite3-dev libyaml-dev libsodium-dev
     libpcre2-dev libidn2-dev libunistring-dev libmicrohttpd-dev pkg-config libpq-dev libmariadb-dev
     libmongoc-dev libhiredis-dev'
 check="$build clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3 python3-pytest python3-yaml
-    postfix strace procps postgresql pgbouncer mariadb-server redis-server openssl debootstrap"
+    postfix strace procps postgresql pgbouncer mariadb-server redis-server liblmdb-dev openssl debootstrap"
 bench="$build python3 postgrey"
 
 case "${1:-}" in
