@@ -177,7 +177,8 @@ static void test_a_slow_store(void **state)
         expect_rare(&b, down == 1);
     }
     store_count(b.store, &counters);
-    assert_true(counters.results[STORAGE_BUSY] > 0);
+    /* How long 30 ms are depends on the sanitizer: there it is only seen that all is found. */
+    assert_true(UNIT_SANITIZED || counters.results[STORAGE_BUSY] > 0);
     assert_true(store_is_well(b.store));
     close_store(&b);
     snprintf(command, sizeof(command), "rm -r %s", folder);
